@@ -1,0 +1,65 @@
+# Every target makes .venv with the versions of requirements.lock first, where they are missing or out of date.
+# A fresh clone needs Python 3.11 or later and make.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+N ?= 1M
+DATA := demo/quadruped$(if $(filter 1M,$(N)),,-$(N)).zarr
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
+PINS := pyproject.toml requirements.lock
+
+.PHONY: help demo test test-long bench lint docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo [N=25M]  generate 1M (or N) quadruped samples, verify them, draw a few: demo/"
+	@echo "make test          lint, then the test suite"
+	@echo "make test-long     the checks that take minutes"
+	@echo "make bench         the figures of docs/benchmarks.md, measured here"
+	@echo "make lint          ruff, mypy, import-linter"
+	@echo "make docs          the documentation, strictly, into site/"
+	@echo "make clean         remove what the targets above made"
+
+demo: .venv/demo.stamp
+	@mkdir -p demo
+	$(BIN)/posesynth generate --skeleton quadruped --n $(N) --out $(DATA)
+	$(BIN)/posesynth verify $(DATA)
+	$(BIN)/posesynth inspect $(DATA) --png demo/quadruped.png
+	@echo "Samples: $(DATA)   Picture: demo/quadruped.png"
+
+test: lint
+	$(BIN)/python -m pytest
+
+test-long: .venv/dev.stamp
+	$(BIN)/python -m pytest -m long
+
+bench: .venv/dev.stamp
+	$(BIN)/python -m bench
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: .venv/dev.stamp
+	$(BIN)/zensical build --clean --strict
+
+clean:
+	rm -rf .venv site demo build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache .numba_cache
+
+# A Python that comes without ensurepip lends the environment its own pip.
+.venv/bin/python:
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "error: Python 3.11 or later is needed; name one with make PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -m venv --clear .venv 2>/dev/null || { \
+	    $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python .venv/bin/python install --quiet pip; }
+
+.venv/demo.stamp: $(PINS) | .venv/bin/python
+	$(PIP) --editable '.[draw]'
+	@touch $@
+
+.venv/dev.stamp: $(PINS) | .venv/bin/python
+	$(PIP) --editable '.[dev]'
+	@touch .venv/demo.stamp $@

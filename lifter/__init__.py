@@ -1,0 +1,1 @@
+"""Lifting networks trained on poses from `posesynth`."""
