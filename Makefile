@@ -14,7 +14,7 @@ PINS := pyproject.toml requirements.lock
 
 help:
 	@echo "make demo [N=25M]  generate 1M (or N) quadruped samples, verify them, draw a few: demo/"
-	@echo "make test          lint, then the test suite"
+	@echo "make test          lint, documentation, test suite"
 	@echo "make test-long     the checks that take minutes"
 	@echo "make bench         the figures of docs/benchmarks.md, measured here"
 	@echo "make lint          ruff, mypy, import-linter"
@@ -28,7 +28,7 @@ demo: .venv/demo.stamp
 	$(BIN)/posesynth inspect $(DATA) --png demo/quadruped.png
 	@echo "Samples: $(DATA)   Picture: demo/quadruped.png"
 
-test: lint
+test: lint docs
 	$(BIN)/python -m pytest
 
 test-long: .venv/dev.stamp

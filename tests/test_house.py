@@ -1,0 +1,89 @@
+"""Rules of the house that no linter knows: what may be written, what an import may cost, what a wheel holds."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+FORBIDDEN = {
+    "pickle runs whatever the file says": r"\b(import|from)\s+(c?[Pp]ickle|dill|joblib|shelve)\b",
+    "np.load with allow_pickle=True is pickle": r"allow_pickle\s*=\s*True",
+    "torch.load without weights_only=True is pickle": r"\btorch\.load\((?![^)]*weights_only=True)",
+    "yaml.load guesses types and runs tags": r"\byaml\.(unsafe_|full_)?load\(",
+    "eval and exec run what they are given": r"(?<![\w.])(eval|exec)\(",
+    "a path of one machine": r"(?<![\w.$}/])/(home|root|work|Users|tmp|mnt)/\w",
+    "a package registry's address": r"https?://[\w.-]*(pypi|pythonhosted|npmjs)\.[\w.]+",
+}
+
+# What breaks each rule once, so that a rule that has gone blind is seen.
+VIOLATIONS = {
+    "pickle runs whatever the file says": "import pickle",
+    "np.load with allow_pickle=True is pickle": "np.load(path, allow_pickle = True)",
+    "torch.load without weights_only=True is pickle": "torch.load(path, map_location='cpu')",
+    "yaml.load guesses types and runs tags": "yaml.load(text)",
+    "eval and exec run what they are given": "x = eval(text)",
+    "a path of one machine": "open('/home/" + "someone/data')",
+    "a package registry's address": "https://" + "pypi" + ".org/simple",
+}
+
+HEAVY = ("torch", "dask", "distributed", "matplotlib", "ruamel", "pydantic", "zarr", "h5py", "obstore", "scipy", "lifter")
+
+
+def tracked() -> list[Path]:
+    """The text files of the project: what git knows, or, in an unpacked archive, all that is not hidden."""
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True)
+    if listing.returncode == 0 and listing.stdout:
+        paths = [ROOT / name for name in listing.stdout.decode().split("\0") if name]
+    else:
+        paths = [p for p in ROOT.rglob("*") if not any(part.startswith(".") for part in p.relative_to(ROOT).parts)]
+    text = {".py", ".md", ".yaml", ".yml", ".toml", ".json", ".lock", ".cfg", ".sh", ""}
+    return [p for p in paths if p.is_file() and p.suffix in text and p != Path(__file__)]
+
+
+@pytest.mark.parametrize("rule", FORBIDDEN)
+def test_nothing_forbidden_is_written(rule: str) -> None:
+    pattern = re.compile(FORBIDDEN[rule])
+    found = []
+    for path in tracked():
+        if rule.startswith(("a path", "a package")) or path.suffix == ".py":
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                if pattern.search(line):
+                    found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}")
+    assert not found, "\n".join([rule, *found])
+
+
+@pytest.mark.parametrize("rule", FORBIDDEN)
+def test_each_rule_sees_its_violation(rule: str) -> None:
+    assert re.search(FORBIDDEN[rule], VIOLATIONS[rule])
+
+
+def test_importing_posesynth_loads_nothing_heavy() -> None:
+    code = f"import posesynth, sys; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_are_few_and_there() -> None:
+    import posesynth
+
+    assert len(posesynth.__all__) <= 15
+    assert not [name for name in posesynth.__all__ if not hasattr(posesynth, name)]
+
+
+def test_wheel_carries_skeletons_and_both_packages(tmp_path: Path) -> None:
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "0"}
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    shipped = {f"posesynth/skeletons/{p.name}" for p in (ROOT / "skeletons").iterdir() if p.suffix in {".yaml", ".json"}}
+    assert "posesynth/skeletons/quadruped.yaml" in shipped
+    assert "posesynth/skeletons/skeleton.schema.json" in shipped
+    assert shipped | {"posesynth/__init__.py", "lifter/__init__.py"} <= names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
