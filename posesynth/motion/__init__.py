@@ -1,0 +1,5 @@
+"""Other people's motion: joint positions over time from BVH, ASF/AMC, CSV, NPZ and NPY files."""
+
+from posesynth.motion.load import Motion, load_motion
+
+__all__ = ["Motion", "load_motion"]

@@ -1,0 +1,20 @@
+"""Rotations about the axes of a frame, for the readers that need forward kinematics."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+AXES = "xyz"
+
+
+def about(axis: str, degrees: Array | float) -> Array:
+    """Right-handed rotation matrices (..., 3, 3) about one axis, ``"x"``, ``"y"`` or ``"z"``."""
+    angle = np.radians(np.asarray(degrees, dtype=np.float64))
+    i = AXES.index(axis)
+    j, k = (i + 1) % 3, (i + 2) % 3
+    matrix = np.zeros((*angle.shape, 3, 3))
+    matrix[..., i, i] = 1.0
+    matrix[..., j, j] = matrix[..., k, k] = np.cos(angle)
+    matrix[..., k, j] = np.sin(angle)
+    matrix[..., j, k] = -matrix[..., k, j]
+    return matrix

@@ -1,0 +1,215 @@
+"""Joint positions in tables and arrays: CSV with one of three headers, NPZ, NPY.
+
+An empty cell or ``nan`` is a joint that was not seen; infinity is an error.
+"""
+
+import csv
+import math
+import zipfile
+import zlib
+from collections.abc import Sequence
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from posesynth.errors import did_you_mean
+from posesynth.motion.clip import MAX_NUMBERS, Motion, check_size, fault, read_text
+from posesynth.yaml_source import quote
+
+Row = tuple[int, list[str]]  # line number, cells
+Columns = dict[str, dict[str, int]]  # joint -> axis -> column
+
+HEADER_ROWS = ("scorer", "individuals", "bodyparts", "coords")
+
+
+def read_table(path: str, names: Sequence[str] | None) -> Motion:
+    """A table of one frame a line, cells parted by commas or tabs.
+
+    Three layouts: a header of ``joint_x,joint_y,joint_z`` (other columns, such as Anipose's errors
+    and scores, are passed over); DeepLabCut's rows ``scorer``, ``bodyparts``, ``coords`` with x, y
+    and z; no header, x y z of each of `names` in turn.
+    """
+    rows = _rows(path)
+    first = rows[0][1]
+    if first[0].lower() in HEADER_ROWS:
+        columns, body = _deeplabcut_header(path, rows)
+    elif any(cell and not _is_number(cell) for cell in first):
+        columns, body = _plain_header(path, rows[0]), rows[1:]
+    else:
+        columns, body = _no_header(path, rows[0], names), rows
+    if not body:
+        raise fault(path, rows[-1][0], "no frames after the header; expected at least 1")
+    check_size(path, len(body), len(first))
+    order = [columns[joint][axis] for joint in columns for axis in "xyz"]
+    values = np.empty((len(body), len(order)))
+    for t, (line, row) in enumerate(body):
+        if len(row) != len(first):
+            raise fault(path, line, f"{len(row)} columns; expected {len(first)}, as in line {rows[0][0]}")
+        values[t] = _positions(path, line, row, order)
+    return Motion(values.reshape(len(body), -1, 3), tuple(columns), source=path)
+
+
+def read_npz(path: str, names: Sequence[str] | None) -> Motion:
+    """``positions`` (T, J, 3) and ``names`` (J,) of an NPZ; without ``names``, the `names` given."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            if "positions" not in members:
+                found = ", ".join(quote(name, 24) for name in list(members)[:6])
+                expected = f"expected positions and names, found {found or 'nothing'}"
+                raise fault(path, None, f"no array 'positions'; {expected}")
+            with archive.open(members["positions"]) as file:
+                positions = _array(path, "positions", file)
+            if "names" in members:
+                with archive.open(members["names"]) as file:
+                    names = _names(path, _array(path, "names", file))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        raise fault(path, None, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return _from_array(path, positions, names)
+
+
+def read_npy(path: str, names: Sequence[str] | None) -> Motion:
+    """One array (T, J, 3), whose joints are `names`."""
+    try:
+        with open(path, "rb") as file:
+            positions = _array(path, "the array", file)
+    except (OSError, EOFError) as error:
+        raise fault(path, None, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return _from_array(path, positions, names)
+
+
+def _rows(path: str) -> list[Row]:
+    lines = read_text(path)
+    delimiter = "," if any("," in line for line in lines[:1]) else "\t"
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+    except csv.Error as error:
+        raise fault(path, reader.line_num, f"not a table: {error}") from None
+    if not rows:
+        raise fault(path, 1, "empty; expected one frame a line")
+    return rows
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _positions(path: str, line: int, row: list[str], order: list[int]) -> list[float]:
+    try:
+        values = [float(row[c]) if row[c] else math.nan for c in order]
+    except ValueError:
+        values = [math.inf]
+    if any(map(math.isinf, values)):
+        c = next(c for c in order if row[c] and (not _is_number(row[c]) or math.isinf(float(row[c]))))
+        expected = "expected a number, or nothing where the joint was not seen"
+        raise fault(path, line, f"column {c + 1}: {quote(row[c])} is not a finite number; {expected}")
+    return values
+
+
+def _plain_header(path: str, header: Row) -> Columns:
+    line, cells = header
+    columns: Columns = {}
+    for c, cell in enumerate(cells):
+        joint, _, axis = cell.rpartition("_")
+        if joint and axis.lower() in ("x", "y", "z"):
+            _place(path, line, columns, joint, axis.lower(), c)
+    return _complete(path, line, columns, "columns named joint_x, joint_y, joint_z")
+
+
+def _deeplabcut_header(path: str, rows: list[Row]) -> tuple[Columns, list[Row]]:
+    header = {}
+    for line, cells in rows:
+        if cells[0].lower() not in HEADER_ROWS:
+            break
+        header[cells[0].lower()] = (line, cells)
+    if "individuals" in header:
+        raise fault(path, header["individuals"][0], "several animals ('individuals'); expected a table of one animal")
+    for name in ("bodyparts", "coords"):
+        if name not in header:
+            raise fault(path, rows[0][0], f"no header row '{name}'; expected the rows scorer, bodyparts, coords")
+    (_, parts), (line, coords) = header["bodyparts"], header["coords"]
+    if len(parts) != len(coords):
+        raise fault(path, line, f"{len(coords)} columns; expected {len(parts)}, as in the row bodyparts")
+    columns: Columns = {}
+    for c, (part, axis) in enumerate(zip(parts, coords, strict=True)):
+        if axis.lower() in ("x", "y", "z"):
+            _place(path, line, columns, part, axis.lower(), c)
+    return _complete(path, line, columns, "x, y and z of each body part (3D)"), rows[len(header) :]
+
+
+def _no_header(path: str, first: Row, names: Sequence[str] | None) -> Columns:
+    line, cells = first
+    if names is None:
+        raise fault(path, line, "no header; expected joint_x,joint_y,joint_z ..., or a joint map with the 'columns'")
+    if len(cells) != 3 * len(names):
+        expected = f"expected {3 * len(names)}, x y z of each of {len(names)} joints"
+        raise fault(path, line, f"{len(cells)} columns; {expected}")
+    return {name: {axis: 3 * j + i for i, axis in enumerate("xyz")} for j, name in enumerate(names)}
+
+
+def _place(path: str, line: int, columns: Columns, joint: str, axis: str, column: int) -> None:
+    place = columns.setdefault(joint, {})
+    if axis in place:
+        raise fault(path, line, f"{axis} of joint {quote(joint)} is given twice; expected each column once")
+    place[axis] = column
+
+
+def _complete(path: str, line: int, columns: Columns, expected: str) -> Columns:
+    if not columns:
+        raise fault(path, line, f"no joints in the header; expected {expected}")
+    for joint, place in columns.items():
+        if len(place) != 3:
+            missing = ", ".join(axis for axis in "xyz" if axis not in place)
+            near = did_you_mean(joint, [other for other in columns if len(columns[other]) == 3])
+            raise fault(path, line, f"joint {quote(joint)} has no {missing}; expected {expected}{near}")
+    return columns
+
+
+def _array(path: str, what: str, file: IO[bytes]) -> NDArray[np.generic]:
+    """An array whose header was judged before a byte of it is unpacked."""
+    try:
+        version = npy.read_magic(file)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, fortran, dtype = read_header(file, max_header_size=10_000)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        raise fault(path, None, f"{what}: not a NumPy array: {error}") from None
+    if dtype.hasobject or dtype.kind not in "fiuUS":
+        raise fault(path, None, f"{what}: of type {dtype}; expected numbers (objects are never unpickled)")
+    count = math.prod(shape)
+    if count > MAX_NUMBERS or dtype.itemsize > 4096:
+        raise fault(path, None, f"{what}: {count} numbers; expected at most {MAX_NUMBERS} (split the clip)")
+    data = file.read(count * dtype.itemsize)
+    if len(data) != count * dtype.itemsize:
+        raise fault(path, None, f"{what}: cut short, {len(data)} bytes; expected {count * dtype.itemsize}")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _names(path: str, array: NDArray[np.generic]) -> list[str]:
+    if array.ndim != 1 or array.dtype.kind != "U":
+        raise fault(path, None, f"names: {array.dtype} of shape {array.shape}; expected one text for each joint")
+    return [str(name) for name in array]
+
+
+def _from_array(path: str, positions: NDArray[np.generic], names: Sequence[str] | None) -> Motion:
+    if positions.ndim != 3 or positions.shape[2] != 3 or 0 in positions.shape or positions.dtype.kind not in "fiu":
+        found = f"positions: {positions.dtype} of shape {positions.shape}"
+        raise fault(path, None, f"{found}; expected numbers (frames, joints, 3)")
+    if names is None:
+        raise fault(path, None, "no names; expected an array 'names', or a joint map with the 'columns'")
+    if len(names) != positions.shape[1]:
+        raise fault(path, None, f"{len(names)} names for {positions.shape[1]} joints; expected as many")
+    if repeated := next((name for name in names if list(names).count(name) > 1), None):
+        raise fault(path, None, f"names: {quote(repeated)} is given twice; expected each name once")
+    values = positions.astype(np.float64)
+    if np.isinf(values).any():
+        frame, joint = (int(i) for i in np.argwhere(np.isinf(values))[0][:2])
+        found = f"positions: infinite in frame {frame}, joint {quote(names[joint])}"
+        raise fault(path, None, f"{found}; expected numbers, or NaN where not seen")
+    return Motion(values, tuple(names), source=path)
