@@ -1,5 +1,6 @@
 """Other people's motion: joint positions over time from BVH, ASF/AMC, CSV, NPZ and NPY files."""
 
-from posesynth.motion.load import Motion, load_motion
+from posesynth.motion.clip import Motion
+from posesynth.motion.load import load_motion
 
 __all__ = ["Motion", "load_motion"]

@@ -218,7 +218,7 @@ def _values(path: str, rows: list[list[str]], lines: list[int]) -> NDArray[np.fl
     values = parse([word for row in rows for word in row])
     if values is None:
         row, line = next((row, line) for row, line in zip(rows, lines, strict=True) if parse(row) is None)
-        numbers(row, path, line)  # raises
+        values = numbers(row, path, line)  # raises
     return values.reshape(len(rows), -1)
 
 
