@@ -1,0 +1,115 @@
+"""The JSON schema of a skeleton file, with which editors complete its keys and mark its faults.
+
+``python -m posesynth.editor_schema > skeletons/skeleton.schema.json`` writes it.  It says what a JSON schema can
+say of one field at a time; the tree, and low <= high, are checked by `posesynth.schema` alone.
+"""
+
+import json
+import sys
+from typing import Any
+
+from posesynth import schema
+from posesynth.yaml_fields import NAME_PATTERN, Limit
+
+Json = dict[str, Any]
+
+
+def editor_schema() -> Json:
+    """The JSON schema (draft 2020-12), from the tables that the checks themselves use."""
+    joint = {"oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in (*schema.ANGLE_PAIRS, "mirror")]}
+    properties: Json = {
+        "posesynth": {"const": schema.FORMAT, "description": "Version of this format."},
+        "name": _name("Name of the skeleton."),
+        "description": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": schema.MAX_DESCRIPTION,
+            "description": "One line about the skeleton.",
+        },
+        "root": _name("The joint that every pose is placed at; it has no entry under joints."),
+        "frame": _frame("Frame of the angles of all joints that name no other."),
+        "joints": {
+            "type": "object",
+            "description": "Every joint but the root; an entry describes the edge that ends there.",
+            "minProperties": 1,
+            "maxProperties": schema.MAX_JOINTS - 1,
+            "patternProperties": {NAME_PATTERN: joint},
+            "additionalProperties": False,
+        },
+        "symmetric": {
+            "type": "array",
+            "description": "Pairs of joints that are each other's mirror image and share one length.",
+            "items": {"type": "array", "items": _name("A joint."), "minItems": 2, "maxItems": 2},
+        },
+        "sampling": _sampling(),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "posesynth skeleton",
+        **_closed(properties, schema.TOP_KEYS, schema.REQUIRED_KEYS),
+        "$defs": {
+            **{kind: _edge(pair) for kind, pair in schema.ANGLE_PAIRS.items()},
+            "mirror": _closed({"mirror": _name("The joint of which this one is the mirror image.")}, ("mirror",)),
+        },
+    }
+
+
+def _edge(angles: tuple[str, str]) -> Json:
+    properties = {
+        "parent": _name("The joint where the edge begins."),
+        "frame": _frame("Frame of the two angles."),
+        **{key: _range(schema.ANGLES[key]) for key in angles},
+        "length": {**_range(schema.LENGTH), "default": [0, 1]},
+    }
+    absent = [key for key in schema.ANGLES if key not in angles]
+    return _closed(properties, [key for key in schema.JOINT_KEYS if key not in absent], ("parent", *angles))
+
+
+def _sampling() -> Json:
+    properties = {
+        "symmetric_lengths": {
+            "type": "boolean",
+            "default": True,
+            "description": "Whether the two edges of a pair share one length.",
+        },
+        "view": _closed({key: _range(limit) for key, limit in schema.VIEW.items()}, schema.VIEW, ()),
+        "distance": _range(schema.DISTANCE),
+        "noise": _number(schema.NOISE),
+        "missing": _number(schema.MISSING),
+    }
+    return _closed(properties, schema.SAMPLING_KEYS, ())
+
+
+def _closed(properties: Json, keys: Any, required: Any = None) -> Json:
+    """An object with these keys and no other; all of them required unless said otherwise."""
+    closed: Json = {"type": "object", "properties": {key: properties[key] for key in keys}}
+    if set(properties) != set(keys):
+        raise ValueError(f"described {sorted(properties)}, but the format has {sorted(keys)}")
+    names = list(keys if required is None else required)
+    return {**closed, **({"required": names} if names else {}), "additionalProperties": False}
+
+
+def _name(about: str) -> Json:
+    return {"type": "string", "pattern": NAME_PATTERN, "description": about}
+
+
+def _frame(about: str) -> Json:
+    return {"enum": list(schema.FRAMES), "default": schema.FRAMES[0], "description": about}
+
+
+def _number(limit: Limit) -> Json:
+    return {"type": "number", "minimum": limit.low, "maximum": limit.high, "description": limit.about}
+
+
+def _range(limit: Limit) -> Json:
+    bound = {"type": "number", "minimum": limit.low, "maximum": limit.high}
+    return {"type": "array", "items": bound, "minItems": 2, "maxItems": 2, "description": f"[low, high]. {limit.about}"}
+
+
+def editor_schema_text() -> str:
+    """What skeletons/skeleton.schema.json holds."""
+    return json.dumps(editor_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(editor_schema_text())

@@ -1,0 +1,137 @@
+"""The tree that the entries of a skeleton file make: mirrors resolved, parents checked, joints put in order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from posesynth.skeleton import EdgeRange, Range
+from posesynth.yaml_fields import within
+from posesynth.yaml_source import Faults, Node
+
+
+@dataclass
+class Joint:
+    """One entry of ``joints``.  What is None was not given, or was faulty and has been told."""
+
+    node: Node
+    range: EdgeRange | None = None
+    parent: str | None = None
+    mirror: str | None = None
+
+    def place(self, key: str) -> Node:
+        return self.node.entries.get(key, self.node)
+
+
+def mirrored(range_: EdgeRange) -> EdgeRange:
+    """The range of the bone seen in a mirror that swaps left and right (x -> -x)."""
+    return EdgeRange(
+        range_.frame,
+        range_.angles,
+        range_.first,
+        mirrored_second(range_.angles, range_.second),
+        range_.length,
+    )
+
+
+def mirrored_second(angles: str, second: Range) -> Range:
+    """phi becomes 180 - phi, abduction its negative; theta and flexion stay as they are."""
+    low, high = second
+    return (180.0 - high, 180.0 - low) if angles == "spherical" else (0.0 - high, 0.0 - low)
+
+
+def resolve_mirrors(root: str | None, joints: Mapping[str, Joint], other: dict[str, str], faults: Faults) -> None:
+    """Gives each mirroring joint its range and its parent, and enters it in `other` (joint -> its mirror image)."""
+    followers = [name for name, joint in joints.items() if joint.mirror is not None]
+    for name in followers:
+        if wrong := _bad_mirror(name, root, joints, other, faults):
+            faults.add(joints[name].place("mirror"), within("joints", name) + ".mirror", *wrong)
+            joints[name].mirror = None
+        else:
+            source = str(joints[name].mirror)
+            other[name], other[source] = source, name
+    # Parents only now: the mirror of a parent may be declared below.
+    for name in followers:
+        joint = joints[name]
+        if joint.mirror is not None:
+            source_joint = joints[joint.mirror]
+            joint.range = mirrored(source_joint.range) if source_joint.range else None
+            parent = source_joint.parent
+            joint.parent = other.get(parent, parent) if parent is not None else None
+
+
+def _bad_mirror(
+    name: str, root: str | None, joints: Mapping[str, Joint], other: Mapping[str, str], faults: Faults
+) -> tuple[str, str] | None:
+    """What is wrong with the mirror of joint `name`, and what was expected; None if nothing is."""
+    source = str(joints[name].mirror)
+    expected = "expected a joint with ranges of its own"
+    if source == name:
+        return "mirrors itself", expected
+    if source == root:
+        return f"'{source}' is the root, where no edge ends", expected
+    if source not in joints:
+        return f"unknown joint '{source}'", expected + faults.suggest(source, joints)
+    if "mirror" in joints[source].node.entries:
+        return f"'{source}' is a mirror itself", expected
+    for joint in (source, name):
+        if joint in other:
+            return f"'{joint}' is already paired with '{other[joint]}'", "expected one pair a joint; a mirror is a pair"
+    return None
+
+
+def check_tree(root: str, joints: Mapping[str, Joint], faults: Faults) -> bool:
+    """Tells unknown parents and cycles; True if every joint hangs on the root."""
+    whole = True
+    for name, joint in joints.items():
+        if joint.parent is None:
+            whole = False
+        elif joint.parent != root and joint.parent not in joints:
+            whole = False
+            if joint.mirror is None:
+                hint = faults.suggest(joint.parent, [root, *joints])
+                path = within("joints", name) + ".parent"
+                wrong = f"unknown joint '{joint.parent}'"
+                faults.add(joint.place("parent"), path, wrong, f"expected the root or a name from joints{hint}")
+    for cycle in _cycles(joints):
+        whole = False
+        joint = joints[cycle[0]]
+        key = "parent" if "parent" in joint.node.entries else "mirror"
+        shown = [*cycle, cycle[0]] if len(cycle) <= 4 else [*cycle[:3], f"... {len(cycle) - 3} more ...", cycle[0]]
+        wrong = "is in a cycle, " + " -> ".join(shown) if len(cycle) > 1 else "is its own parent"
+        path = within("joints", cycle[0])
+        faults.add(joint.place(key), f"{path}.{key}", wrong, f"expected a way to the root '{root}'")
+    return whole
+
+
+def _cycles(joints: Mapping[str, Joint]) -> list[list[str]]:
+    """Each cycle once, from its first joint in the file's order along the parents."""
+    rank = {name: index for index, name in enumerate(joints)}
+    parent = {name: joint.parent for name, joint in joints.items() if joint.parent is not None}
+    walk_of: dict[str, str] = {}
+    cycles = []
+    for start in joints:
+        name = start
+        while name in parent and name not in walk_of:
+            walk_of[name] = start
+            name = parent[name]
+        if walk_of.get(name) == start and name in parent:
+            cycle = [name]
+            while parent[cycle[-1]] != name:
+                cycle.append(parent[cycle[-1]])
+            first = min(range(len(cycle)), key=lambda place: rank[cycle[place]])
+            cycles.append(cycle[first:] + cycle[:first])
+    return cycles
+
+
+def in_order(root: str, joints: Mapping[str, Joint]) -> list[str]:
+    """The root, then the file's order with parents hoisted before their children.  Needs a whole tree."""
+    order = [root]
+    placed = {root}
+    for name in joints:
+        branch = []
+        step: str | None = name
+        while step is not None and step not in placed:
+            branch.append(step)
+            step = joints[step].parent
+        order += reversed(branch)
+        placed.update(branch)
+    return order

@@ -1,0 +1,164 @@
+"""A skeleton: a tree of joints, and for each bone the ranges its pose is drawn from.
+
+Edge ``e`` is the bone from ``parents[e + 1]`` to joint ``e + 1``.  A bone's two
+angles are given in the *upright* animal's axes (``frame = "world"``) or in the
+frame carried down the tree by its parent bone (``frame = "parent"``); see
+docs/conventions.md.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posesynth.errors import InputError, did_you_mean
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class EdgeRange:
+    """What one bone may do.  Angles in degrees, length in any unit (poses are normalised).
+
+    ``angles = "spherical"``: ``first`` is theta (from the frame's z axis, 0..180) and
+    ``second`` is phi (from x towards y).
+    ``angles = "flexion"``: ``first`` is flexion (about the frame's lateral x axis) and
+    ``second`` is abduction (about the y axis that flexion has turned).
+    """
+
+    frame: str
+    angles: str
+    first: Range
+    second: Range
+    length: Range
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How poses become samples.  The default is the paper's: any view, orthographic, noise-free.
+
+    ``yaw``, ``pitch``, ``roll``: degrees, the view R = Ry(roll) Rx(pitch) Rz(yaw); uniform in the
+    Haar measure of the box they span, so the default box gives Haar-uniform rotations.
+    ``distance``: range of the camera's distance from the root in units of the longest edge
+    (perspective), or None (orthographic).  ``noise``: standard deviation added to P2D, same unit.
+    ``missing``: probability that a joint is not seen.
+    """
+
+    symmetric_lengths: bool = True
+    yaw: Range = (-180.0, 180.0)
+    pitch: Range = (-90.0, 90.0)
+    roll: Range = (-180.0, 180.0)
+    distance: Range | None = None
+    noise: float = 0.0
+    missing: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """A validated skeleton of N joints and E = N - 1 edges.
+
+    ``joints``: N names, root first, parents before children.
+    ``parents``: (N,) int, index of each joint's parent, -1 at the root.
+    ``ranges``: E entries, edge e ends at joint e + 1.
+    ``symmetric``: pairs of edge indices that are each other's mirror image.
+    ``text``: the YAML it was read from, whole, comments included; ``description``: one line for people, or "".
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    parents: NDArray[np.int32]
+    ranges: tuple[EdgeRange, ...]
+    symmetric: tuple[tuple[int, int], ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    text: str = field(default="", repr=False)
+    description: str = field(default="", repr=False)
+
+    @property
+    def edges(self) -> int:
+        """E, the number of edges."""
+        return len(self.ranges)
+
+    @cached_property
+    def reach(self) -> float:
+        """How far from the root a joint of any pose can be, in units of the longest edge."""
+        surely = max((r.length[0] for r in self.ranges), default=0.0)
+        far = [0.0]
+        for parent, r in zip(self.parents[1:].tolist(), self.ranges, strict=True):
+            longest = r.length[1]
+            far.append(far[parent] + (longest / max(longest, surely) if longest > 0 else 0.0))
+        return max(far)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all that decides the samples: two texts with one meaning share it."""
+        meaning = {
+            "joints": self.joints,
+            "parents": self.parents.tolist(),
+            "ranges": [asdict(r) for r in self.ranges],
+            "symmetric": self.symmetric,
+            "sampling": asdict(self.sampling),
+        }
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
+
+def load_skeleton(name_or_path: str | os.PathLike[str]) -> Skeleton:
+    """The skeleton of a built-in name (``"quadruped"``) or of a YAML file.
+
+    A plain word without a path separator and without the ending .yaml or .yml is a built-in's name, unless a file of
+    that name is there.  Raises `InputError`: no such skeleton, a file that cannot be read, or all that is wrong in it.
+    """
+    from posesynth.schema import parse_skeleton  # schema makes the classes of this module
+    from posesynth.yaml_source import MAX_BYTES, decode, error_line
+
+    given = os.fspath(name_or_path)
+    path = Path(given)
+    source = given
+    if _is_name(name_or_path) and not _is_file(path):
+        if given not in builtin_skeletons():
+            raise InputError(_unknown_builtin(given))
+        path = _builtin_folder() / f"{given}.yaml"
+        source = path.name
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        hint = f"; the built-in skeleton is called '{path.stem}'" if path.stem in builtin_skeletons() else ""
+        message = f" file: cannot be read ({reason}); expected a skeleton's YAML file{hint}"
+        raise InputError(error_line(source, message)) from None
+    return parse_skeleton(decode(data, source), source)
+
+
+def builtin_skeletons() -> tuple[str, ...]:
+    """The names of the skeletons that come with posesynth, sorted."""
+    return tuple(sorted(path.stem for path in _builtin_folder().glob("*.yaml")))
+
+
+def _builtin_folder() -> Path:
+    # Inside an installed package, beside it in a checkout.
+    package = Path(__file__).parent
+    shipped = package / "skeletons"
+    return shipped if shipped.is_dir() else package.parent / "skeletons"
+
+
+def _is_name(given: str | os.PathLike[str]) -> bool:
+    return isinstance(given, str) and not given.endswith((".yaml", ".yml")) and not set(given) & {"/", "\\", os.sep}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _unknown_builtin(given: str) -> str:
+    names = builtin_skeletons()
+    shown = repr(given if len(given) <= 64 else given[:61] + "...")
+    known = f"expected {', '.join(names)} or the path of a YAML file" if names else "expected the path of a YAML file"
+    return f"skeleton: no built-in is called {shown}; {known}{did_you_mean(given[:64], names)}"
