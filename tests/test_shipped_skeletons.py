@@ -126,8 +126,10 @@ def unsourced(text: str, joints: tuple[str, ...]) -> list[str]:
             rows[name] = row[2]
         elif name:
             rows[name] += line
-    source = re.compile(r"\[([A-Z])\]\s*$|estimate\s*$|\sestimate[:,]|the paper, section")
-    good = [row for row, words in rows.items() if (m := source.search(words)) and (not m[1] or m[1] in cited)]
+    source = re.compile(r"\[[A-Z]\]\s*$|estimate\s*$|\sestimate[:,]|the paper, section")
+    good = [
+        row for row, words in rows.items() if source.search(words) and set(re.findall(r"\[([A-Z])\]", words)) <= cited
+    ]
     missing = [joint for joint in joints if not any(fnmatch(joint, row) for row in good)]
     return missing + ([] if "lengths" in rows else ["lengths"])
 
