@@ -42,7 +42,6 @@ HEAVY = (
     "zarr",
     "h5py",
     "obstore",
-    "scipy",
     "lifter",
 )
 
