@@ -233,4 +233,6 @@ def test_the_check_of_sources_can_fail() -> None:
     without_row = re.sub(r"(?m)^#   tail .*\n(?:#    .*\n)*", "", text)
     assert unsourced(without_row, joints) == ["tail"]
     uncited = unsourced(text.replace("[J]  Jaegger", "(J) Jaegger"), joints)
-    assert set(uncited) == {f"{side}_{j}" for side in ("left", "right") for j in ("front_paw", "knee", "hind_paw")}
+    assert set(uncited) == {
+        f"{side}_{j}" for side in ("left", "right") for j in ("elbow", "front_paw", "knee", "hind_paw")
+    }
