@@ -1,0 +1,117 @@
+"""Pictures of sampled poses: a sheet of poses, near bones over far ones."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+from .kinematics import forward
+from .sampler import Batch
+from .skeleton import Skeleton
+
+PAPER, INK, FAINT, SHADE = "#faf7f2", "#2b2d3a", "#85879a", "#e9e3d8"
+LEFT, RIGHT, MIDDLE = "#e4572e", "#2f7fb5", "#4a4e69"
+COLUMNS = 6
+_PANEL, _HEAD = 2.1, 0.7  # inches
+
+
+class Row(NamedTuple):
+    """Up to COLUMNS poses side by side."""
+
+    label: str
+    poses: NDArray[np.floating[Any]]  # (B, N, 3)
+    grounded: bool = False  # stand on a shadow
+
+
+def sample_sheet(skeleton: Skeleton, batch: Batch, path: Path, title: str) -> None:
+    """Draw the first 12 samples of a batch that holds p3d and o_up: upright, and below it as the camera sees it.
+
+    Writes `path` (PNG, or any suffix matplotlib writes).  Raises InputError where that cannot be done.
+    """
+    assert batch.p3d is not None and batch.o_up is not None
+    upright = forward(batch.o_up, skeleton) @ _three_quarter_view().T
+    rows = []
+    for first in range(0, min(2 * COLUMNS, len(batch)), COLUMNS):
+        last = first + COLUMNS
+        rows.append(Row("the upright pose", upright[first:last], grounded=True))
+        rows.append(Row("the same, as sampled", batch.p3d[first:last]))
+    sheet(skeleton, rows, path, title)
+
+
+def sheet(skeleton: Skeleton, rows: Sequence[Row], path: Path, title: str) -> None:
+    """Draw rows of poses.  The image plane is (x, z); y is depth, away from the viewer.
+
+    Left bones are orange, right ones blue; what is nearer is drawn thicker, darker and later.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError("matplotlib: is not installed; pictures need it: pip install 'posesynth[draw]'") from None
+
+    height = _PANEL * len(rows) + _HEAD
+    figure = Figure(figsize=(_PANEL * COLUMNS, height), facecolor=PAPER)
+    axes = figure.subplots(len(rows), COLUMNS, squeeze=False)
+    colours = _colours(skeleton)
+    for axis_row, row in zip(axes, rows, strict=True):
+        for column, axis in enumerate(axis_row):
+            axis.set_axis_off()
+            if column < len(row.poses):
+                _pose(axis, skeleton, row.poses[column], colours, row.grounded)
+        axis_row[0].text(-1.2, 1.3, row.label, color=FAINT, fontsize=8.5, va="top")
+    top = 1 - _HEAD / height
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=top, wspace=0.02, hspace=0.02)
+    figure.text(0.015, 1 - 0.5 * _HEAD / height, title, color=INK, fontsize=15, weight="bold", va="center")
+    for x, name, colour in ((0.80, "left", LEFT), (0.86, "right", RIGHT), (0.93, "middle", MIDDLE)):
+        figure.text(x, 1 - 0.5 * _HEAD / height, f"● {name}", color=colour, fontsize=11, va="center")
+    try:
+        figure.savefig(path, dpi=110, facecolor=PAPER)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be written; {error}") from None
+
+
+def _three_quarter_view() -> NDArray[np.float64]:
+    """Turn the animal (facing the viewer) to three quarters and look a little down on it."""
+    yaw, pitch = math.radians(58), math.radians(14)
+    turn = np.array([[math.cos(yaw), -math.sin(yaw), 0], [math.sin(yaw), math.cos(yaw), 0], [0, 0, 1]])
+    nod = np.array([[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]])
+    return nod @ turn
+
+
+def _colours(skeleton: Skeleton) -> list[str]:
+    """A colour for each edge, by side: the first of a symmetric pair is the left one unless the names say otherwise."""
+    colours = [MIDDLE] * skeleton.edges
+    for pair in skeleton.symmetric:
+        names = [skeleton.joints[edge + 1].lower() for edge in pair]
+        left, right = pair[::-1] if "left" in names[1] or "right" in names[0] else pair
+        colours[left], colours[right] = LEFT, RIGHT
+    return colours
+
+
+def _pose(axis: Any, skeleton: Skeleton, pose: NDArray[np.float32], colours: list[str], grounded: bool) -> None:
+    from matplotlib.colors import to_rgb
+
+    middle = (pose.max(0) + pose.min(0)) / 2
+    half = float(np.abs(pose - middle)[:, [0, 2]].max()) or 1.0
+    x, depth, z = ((pose - middle) / half).T
+    near = 0.5 - np.clip(depth, -1, 1) / 2  # 1 near, 0 far
+    paper = np.array(to_rgb(PAPER))
+    if grounded:
+        ground = z.min() - 0.06 + 0.18 * (depth - depth.mean())
+        for e in range(skeleton.edges):
+            ends = [skeleton.parents[e + 1], e + 1]
+            axis.plot(x[ends], ground[ends], color=SHADE, lw=5, solid_capstyle="round", zorder=-1)
+    bones = sorted(range(skeleton.edges), key=lambda e: near[e + 1] + near[skeleton.parents[e + 1]])
+    for order, e in enumerate(bones):
+        ends = [skeleton.parents[e + 1], e + 1]
+        closeness = float(near[ends].mean())
+        colour = paper + (np.array(to_rgb(colours[e])) - paper) * (0.45 + 0.55 * closeness)
+        width = 2.2 + 3.6 * closeness
+        axis.plot(x[ends], z[ends], color=PAPER, lw=width + 2.2, solid_capstyle="round", zorder=2 * order)
+        axis.plot(x[ends], z[ends], color=colour, lw=width, solid_capstyle="round", zorder=2 * order + 1)
+        axis.plot(x[ends], z[ends], "o", color=PAPER, ms=0.42 * width, zorder=2 * order + 1)
+    axis.plot(x[0], z[0], "o", mfc=PAPER, mec=INK, mew=1.4, ms=5.5, zorder=2 * len(bones) + 2)
+    axis.set(xlim=(-1.22, 1.22), ylim=(-1.3, 1.22), aspect="equal")
