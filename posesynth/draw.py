@@ -99,6 +99,7 @@ def _pose(axis: Any, skeleton: Skeleton, pose: NDArray[np.float32], colours: lis
     x, depth, z = ((pose - middle) / half).T
     near = 0.5 - np.clip(depth, -1, 1) / 2  # 1 near, 0 far
     paper = np.array(to_rgb(PAPER))
+    thin = min(1.0, (18 / skeleton.edges) ** 0.5)  # many bones are drawn thinner
     if grounded:
         ground = z.min() - 0.06 + 0.18 * (depth - depth.mean())
         for e in range(skeleton.edges):
@@ -109,7 +110,7 @@ def _pose(axis: Any, skeleton: Skeleton, pose: NDArray[np.float32], colours: lis
         ends = [skeleton.parents[e + 1], e + 1]
         closeness = float(near[ends].mean())
         colour = paper + (np.array(to_rgb(colours[e])) - paper) * (0.45 + 0.55 * closeness)
-        width = 2.2 + 3.6 * closeness
+        width = (2.2 + 3.6 * closeness) * thin
         axis.plot(x[ends], z[ends], color=PAPER, lw=width + 2.2, solid_capstyle="round", zorder=2 * order)
         axis.plot(x[ends], z[ends], color=colour, lw=width, solid_capstyle="round", zorder=2 * order + 1)
         axis.plot(x[ends], z[ends], "o", color=PAPER, ms=0.42 * width, zorder=2 * order + 1)

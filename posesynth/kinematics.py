@@ -205,9 +205,7 @@ def carry(frame, turn, out):  # type: ignore[no-untyped-def]
     """out = F T, all rows (9, BLOCK)."""
     for i in range(3):
         for j in range(3):
-            _dot(
-                frame[3 * i], turn[j], frame[3 * i + 1], turn[3 + j], frame[3 * i + 2], turn[6 + j], out[3 * i + j]
-            )
+            _dot(frame[3 * i], turn[j], frame[3 * i + 1], turn[3 + j], frame[3 * i + 2], turn[6 + j], out[3 * i + j])
 
 
 @njit(nogil=True)

@@ -1,0 +1,335 @@
+"""The ``posesynth`` command: parses, calls, prints.  Every fault is one ``error:`` line and exit code 2."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from .errors import InputError, did_you_mean
+
+INTERRUPTED = 130
+
+
+class Size(click.ParamType):
+    """A whole number that may be written 1000, 1e6, 25M or 1.5G."""
+
+    name = "number"
+    _units = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+    def __init__(self, least: int = 0, below: int = 2**63) -> None:
+        self.least, self.below = least, below
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from decimal import Decimal, InvalidOperation
+
+        if isinstance(value, int):
+            return value
+        unit = value[-1:].lower() if value[-1:].isalpha() else ""
+        try:
+            if not value[:1].isdigit() and value[:1] not in "+-.":
+                raise InvalidOperation
+            number = Decimal(value[: len(value) - len(unit)]) * self._units[unit]
+            whole = int(number)
+        except (InvalidOperation, KeyError, ValueError, OverflowError):
+            self.fail(f"'{value[:40]}' is no number; expected one like 1000, 1e6, 25M or 1.5G", param, ctx)
+        if whole != number:
+            self.fail(f"{value[:40]} is not whole; expected a whole number", param, ctx)
+        if not self.least <= whole < self.below:
+            self.fail(f"{value[:40]} is out of range; expected {self.least} or more, below {self.below}", param, ctx)
+        return whole
+
+
+class Bounds(click.ParamType):
+    """LO:HI."""
+
+    name = "LO:HI"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            low, high = map(float, value.split(":"))
+        except ValueError:
+            self.fail(f"'{value[:40]}' is no range; expected LO:HI, such as -30:30", param, ctx)
+        return low, high
+
+
+class Shards(click.ParamType):
+    """A:B, the shards A, A + 1, ... B - 1."""
+
+    name = "A:B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            first, last = map(int, value.split(":"))
+        except ValueError:
+            self.fail(f"'{value[:40]}' is no range of shards; expected A:B, such as 0:8", param, ctx)
+        return first, last
+
+
+class Commands(click.Group):
+    """A group that suggests the nearest command."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and self.get_command(ctx, args[0]) is None:
+            known = self.list_commands(ctx)
+            near = did_you_mean(args[0], known)
+            raise click.UsageError(f"no command is called '{args[0][:40]}'; expected {', '.join(known)}{near}")
+        return super().resolve_command(ctx, args)
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    sys.exit(_run(args))
+
+
+def _run(args: list[str] | None) -> int:
+    try:
+        posesynth(args, prog_name="posesynth", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_:
+        print(help_.ctx.get_help())
+    except click.ClickException as error:
+        return _complain([error.format_message()])
+    except InputError as error:
+        return _complain(error.lines)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone, as `head` does: that ends a command, it is no fault.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _complain(lines: Any) -> int:
+    for line in lines:
+        print("error:", " ".join(str(line).split()), file=sys.stderr)
+    return 2
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="posesynth", message="%(prog)s %(version)s")
+def posesynth() -> None:
+    """From a one-page YAML skeleton to endless pairs of 2D poses and their 3D truth."""
+
+
+def _sampling_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that change how poses become samples; each overrides the skeleton's own ``sampling``."""
+    for option in reversed(
+        (
+            click.option("--yaw", type=Bounds(), help="Turn about the vertical, degrees.  Default: any."),
+            click.option("--pitch", type=Bounds(), help="Camera above or below, degrees in -90:90.  Default: any."),
+            click.option("--roll", type=Bounds(), help="Turn in the image, degrees.  Default: any."),
+            click.option(
+                "--distance",
+                type=Bounds(),
+                help="Perspective: the camera's distance in longest edges.  Default: orthographic.",
+            ),
+            click.option("--noise", type=float, help="Standard deviation added to p2d, in longest edges.  Default: 0."),
+            click.option("--missing", type=float, help="Probability that a joint is not seen.  Default: 0."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _skeleton(name: str, **overrides: Any) -> Any:
+    from .skeleton import load_skeleton
+
+    skeleton = load_skeleton(name)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    return replace(skeleton, sampling=replace(skeleton.sampling, **given)) if given else skeleton
+
+
+_skeleton_option = click.option(
+    "--skeleton", "-s", required=True, help="A built-in (see `posesynth skeletons`) or the path of a YAML file."
+)
+_seed_option = click.option("--seed", type=Size(below=2**64), default=0, show_default=True, help="Which endless set.")
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(","))
+
+
+@posesynth.command()
+@_skeleton_option
+@click.option("--n", type=Size(least=1), required=True, help="How many samples: 1000, 1e6, 25M, 1.5G.")
+@click.option("--out", help="PATH.zarr, PATH.h5 or s3://bucket/path.zarr.  Default: NAME.zarr here.")
+@_seed_option
+@click.option("--shard", type=Size(least=1), default=2**20, show_default="1,048,576", help="Samples a shard.")
+@click.option(
+    "--arrays",
+    default="p2d,o",
+    show_default=True,
+    help="Of p2d, o, p3d, o_up, rotation, visibility; separated by commas.",
+)
+@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
+@click.option(
+    "--workers", type=click.IntRange(1, 1024), default=1, show_default=True, help="Processes that write shards."
+)
+@click.option("--dask", metavar="ADDRESS", help="Write shards on the workers of this Dask scheduler.")
+@click.option("--shards", type=Shards(), help="Only shards A..B-1, for job arrays; whoever runs last finishes the set.")
+@_sampling_options
+def generate(
+    skeleton: str, n: int, out: str | None, seed: int, shard: int, arrays: str, dtype: str, workers: int,
+    dask: str | None, shards: tuple[int, int] | None, **sampling: Any,
+) -> None:  # fmt: skip
+    """Write N samples to disk or to an object store.
+
+    Stopped or killed, the same command goes on where it was; run on a finished set, it checks it and changes
+    nothing.  The bytes depend on the skeleton, the seed and the arrays alone.
+    """
+    from . import store
+
+    made = _skeleton(skeleton, **sampling)
+    plan = store.Plan(made, seed=seed, n=n, shard=shard, arrays=_names(arrays), dtype=dtype)
+    target = out if out is not None else f"{made.name}.zarr"
+    with _bar(n, "samples") as progress:
+        try:
+            store.generate(plan, target, workers=workers, dask=dask, shards=shards, progress=progress)
+        except KeyboardInterrupt:
+            progress.close()
+            print("stopped; the same command goes on from here", file=sys.stderr)
+            raise
+
+
+def _bar(total: int | None, unit: str) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit=f" {unit}", unit_scale=True, smoothing=0.1, disable=None, dynamic_ncols=True)
+
+
+@posesynth.command()
+@_skeleton_option
+@click.option("--batch", type=Size(least=1, below=2**31), default=500, show_default=True, help="Samples a batch.")
+@click.option("--n", type=Size(least=1), help="Stop after N samples.  Default: never.")
+@_seed_option
+@click.option("--start", type=Size(below=2**64), default=0, show_default=True, help="Index of the first sample.")
+@click.option("--arrays", default="p2d,o", show_default=True, help="As for generate.")
+@_sampling_options
+def stream(skeleton: str, batch: int, n: int | None, seed: int, start: int, arrays: str, **sampling: Any) -> None:
+    """Write batches to standard output: a header, then .npy arrays, one after another.
+
+    posesynth.read_stream reads them; docs/streaming.md says how any other language can.
+    """
+    from .stream import write_stream
+
+    made = _skeleton(skeleton, **sampling)
+    write_stream(made, sys.stdout.buffer, batch_size=batch, n=n, seed=seed, start=start, arrays=_names(arrays))
+
+
+@posesynth.command()
+@click.argument("path")
+@click.option("--repair", is_flag=True, help="Make what is damaged or missing anew.")
+def verify(path: str, repair: bool) -> None:
+    """Check every byte of a data set against its manifest; exit 1 if anything is wrong and stays so."""
+    from . import store
+
+    with _bar(None, "B") as progress:
+        report = store.verify(path, repair=repair, progress=progress)
+    for finding in report.findings:
+        print(finding)
+    print(report.summary)
+    if not report.good:
+        raise click.exceptions.Exit(1)
+
+
+@posesynth.command()
+@click.argument("skeletons", nargs=-1, required=True, metavar="SKELETON...")
+def validate(skeletons: tuple[str, ...]) -> None:
+    """Check skeleton files; every fault of each is reported."""
+    from .skeleton import load_skeleton
+
+    faults: list[str] = []
+    for name in skeletons:
+        try:
+            made = load_skeleton(name)
+        except InputError as error:
+            faults += error.lines
+        else:
+            print(f"{name}: good; {len(made.joints)} joints, {made.edges} edges, {len(made.symmetric)} symmetric pairs")
+    if faults:
+        raise InputError(*faults)
+
+
+@posesynth.command()
+def skeletons() -> None:
+    """List the built-in skeletons."""
+    from .skeleton import builtin_skeletons, load_skeleton
+
+    for name in builtin_skeletons():
+        made = load_skeleton(name)
+        print(f"{name:<12}{len(made.joints):>4} joints  {made.description}")
+
+
+@posesynth.command()
+@click.argument("what", metavar="SKELETON_OR_DATASET")
+@click.option("--png", type=click.Path(dir_okay=False, path_type=Path), help="The picture.  Default: NAME.png here.")
+@_seed_option
+def inspect(what: str, png: Path | None, seed: int) -> None:
+    """Print the tree, ranges and counts of a skeleton or a data set, and draw sample poses."""
+    from . import inspection
+
+    if what.rstrip("/").endswith((".zarr", ".h5", ".hdf5")):
+        inspection.dataset(what, png)
+    else:
+        inspection.skeleton(what, png, seed)
+
+
+@posesynth.command()
+@click.argument("skeleton")
+@click.argument("motions", nargs=-1, required=True, metavar="MOTION...")
+@click.option("--map", "joint_map", metavar="MAP", help="A joint map: a file, or a shipped one's name.")
+@click.option("--asf", help="The skeleton of AMC files.  Default: the .asf beside them.")
+@click.option(
+    "--fit",
+    metavar="OUT.yaml",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write ranges that hold the motion.",
+)
+@click.option(
+    "--quantile", type=float, default=0.98, show_default=True, help="Share of each bone's frames that --fit holds."
+)
+@click.option("--margin", type=float, default=0.0, show_default=True, help="Degrees that --fit adds at either end.")
+@click.option("--json", "as_json", is_flag=True, help="Print figures for machines.")
+def coverage(
+    skeleton: str, motions: tuple[str, ...], joint_map: str | None, asf: str | None, fit: Path | None,
+    quantile: float, margin: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Tell which share of real motion lies inside a skeleton's ranges, and where it leaks.
+
+    MOTION: BVH, AMC, or joint positions as CSV, NPZ or NPY.
+    """
+    import json
+
+    from . import coverage as coverage_
+    from .motion import load_motion
+
+    made = _skeleton(skeleton)
+    mapping = None if joint_map is None else coverage_.load_map(joint_map)
+    names = None if mapping is None else mapping.columns
+    clips = [load_motion(path, names=names, asf=asf) for path in motions]
+    if fit is not None:
+        text = coverage_.fit(made, clips, mapping, quantile=quantile, margin=margin)
+        _write_new(fit, text)
+        print(f"{fit}: written; ranges hold {100 * quantile:g} % of each bone's frames", file=sys.stderr)
+    measured = coverage_.measure(made, clips, mapping)
+    print(json.dumps(measured.as_dict(), indent=2) if as_json else str(measured))
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise InputError(f"{path}: exists already; expected a new file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written; {error.strerror}") from None

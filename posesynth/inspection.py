@@ -1,0 +1,100 @@
+"""What `posesynth inspect` tells of a skeleton or a data set: the tree, the ranges, the counts, a picture."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from .draw import COLUMNS, sample_sheet
+from .sampler import field_shape, sample
+from .skeleton import Range, Sampling, Skeleton, load_skeleton
+
+
+def skeleton(name: str, png: Path | None, seed: int) -> None:
+    """Print a skeleton and draw the first samples of `seed` to `png` (default: NAME.png here)."""
+    made = load_skeleton(name)
+    print("\n".join(describe(made)))
+    _draw(made, seed, png or Path(f"{made.name}.png"))
+
+
+def dataset(path: str, png: Path | None) -> None:
+    """Print a data set's facts and its skeleton, and draw its first samples to `png`."""
+    from .store import open as open_dataset
+
+    data = open_dataset(path)
+    print(f"{path}: {len(data):,} samples of '{data.skeleton.name}', seed {data.seed}")
+    size = 0
+    for name in data.arrays:
+        shape, dtype = (len(data), *field_shape(data.skeleton, name)), data.dtype(name)
+        count = dtype.itemsize
+        for extent in shape:
+            count *= extent
+        size += count
+        print(f"  {name:<11}{str(dtype):<9}({', '.join(f'{extent:,}' for extent in shape)})  {bytes_of(count)}")
+    print(f"  {'in all':<11}{bytes_of(size)}\n")
+    print("\n".join(describe(data.skeleton)))
+    _draw(data.skeleton, data.seed, png or Path(f"{data.skeleton.name}.png"))
+
+
+def describe(made: Skeleton) -> Iterator[str]:
+    """The skeleton in lines: counts, how it is sampled, and the tree with each bone's ranges in degrees."""
+    floats = sum(len(made.joints) * 2 if name == "p2d" else made.edges * 3 for name in ("p2d", "o"))
+    yield f"{made.name}: {made.description}" if made.description else made.name
+    yield f"  {len(made.joints)} joints, {made.edges} edges, {len(made.symmetric)} symmetric pairs"
+    yield f"  a sample (p2d, o): {floats} numbers, {4 * floats} bytes in float32"
+    yield f"  sampling: {', '.join(_sampling(made.sampling))}"
+    yield f"  digest {made.digest}"
+    yield ""
+    width = max(len(label) for label, _ in _tree(made, 0, ""))
+    yield f"{'joint':<{width}}  frame   angles"
+    for label, joint in _tree(made, 0, ""):
+        yield f"{label:<{width}}  {_ranges(made, joint)}".rstrip()
+
+
+def _tree(made: Skeleton, joint: int, lead: str) -> Iterator[tuple[str, int]]:
+    """(drawn name, joint) from the root down."""
+    if joint == 0:
+        yield made.joints[0], 0
+    children = [child for child, parent in enumerate(made.parents) if parent == joint]
+    for child in children:
+        last = child == children[-1]
+        yield f"{lead}{'└─ ' if last else '├─ '}{made.joints[child]}", child
+        yield from _tree(made, child, lead + ("   " if last else "│  "))
+
+
+def _ranges(made: Skeleton, joint: int) -> str:
+    if joint == 0:
+        return ""
+    edge = made.ranges[joint - 1]
+    first, second = ("theta", "phi") if edge.angles == "spherical" else ("flexion", "abduction")
+    return f"{edge.frame:<7} {first} {_range(edge.first)}  {second} {_range(edge.second)}  length {_range(edge.length)}"
+
+
+def _range(given: Range) -> str:
+    return f"[{given[0]:g}, {given[1]:g}]"
+
+
+def _sampling(sampling: Sampling) -> Iterator[str]:
+    default = Sampling()
+    views = [f"{name} {_range(getattr(sampling, name))}" for name in ("yaw", "pitch", "roll")
+             if getattr(sampling, name) != getattr(default, name)]  # fmt: skip
+    yield "views: " + ", ".join(views) if views else "any view"
+    yield f"perspective from {_range(sampling.distance)}" if sampling.distance else "orthographic"
+    if sampling.noise:
+        yield f"noise {sampling.noise:g}"
+    if sampling.missing:
+        yield f"{100 * sampling.missing:g} % of joints missing"
+    yield "symmetric bones share a length" if sampling.symmetric_lengths else "every bone its own length"
+
+
+def bytes_of(count: int) -> str:
+    """`count` bytes as people say it."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _draw(made: Skeleton, seed: int, png: Path) -> None:
+    count = 2 * COLUMNS
+    batch = sample(made, seed, 0, count, ("p3d", "o_up"))
+    sample_sheet(made, batch, png, f"{made.name}: samples 0 to {count - 1} of seed {seed}")
+    print(f"\ndrawn: {png}")
