@@ -60,6 +60,9 @@ def read_text(path: str) -> list[str]:
 
 def parse(tokens: list[str]) -> NDArray[np.float64] | None:
     """`tokens` as numbers, or None where one of them is not a finite number."""
+    text = "".join(tokens)
+    if "_" in text or not text.isascii():  # NumPy would read 1_0 as 10
+        return None
     try:
         values = np.array(tokens, dtype=np.float64)
     except ValueError:

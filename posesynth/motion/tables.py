@@ -15,7 +15,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from posesynth.errors import did_you_mean
-from posesynth.motion.clip import MAX_NUMBERS, Motion, check_size, fault, read_text
+from posesynth.motion.clip import MAX_NUMBERS, Motion, check_size, fault, parse, read_text
 from posesynth.yaml_source import quote
 
 Row = tuple[int, list[str]]  # line number, cells
@@ -94,22 +94,18 @@ def _rows(path: str) -> list[Row]:
 
 
 def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return cell.lower() == "nan" or parse([cell]) is not None
 
 
-def _positions(path: str, line: int, row: list[str], order: list[int]) -> list[float]:
-    try:
-        values = [float(row[c]) if row[c] else math.nan for c in order]
-    except ValueError:
-        values = [math.inf]
-    if any(map(math.isinf, values)):
-        c = next(c for c in order if row[c] and (not _is_number(row[c]) or math.isinf(float(row[c]))))
-        expected = "expected a number, or nothing where the joint was not seen"
-        raise fault(path, line, f"column {c + 1}: {quote(row[c])} is not a finite number; {expected}")
+def _positions(path: str, line: int, row: list[str], order: list[int]) -> NDArray[np.float64]:
+    cells = [row[c] for c in order]
+    values = parse(cells)
+    if values is None:  # a cell that is no number, or empty
+        bad = next((c for c in order if row[c] and not _is_number(row[c])), None)
+        if bad is not None:
+            expected = "expected a number, or nothing where the joint was not seen"
+            raise fault(path, line, f"column {bad + 1}: {quote(row[bad])} is not a finite number; {expected}")
+        values = np.array([float(cell) if cell else math.nan for cell in cells])
     return values
 
 

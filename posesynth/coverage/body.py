@@ -1,0 +1,146 @@
+"""Real poses in the upright animal's axes.
+
+The ranges of a skeleton are in the axes of an animal that faces -y, its left +x, up +z.  A real animal
+turns as it walks, so in each frame its heading, and nothing but its heading, is taken out: how it
+pitches and rolls belongs to the pose.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posesynth.coverage.angles import carried
+from posesynth.coverage.joint_map import JointMap, bind
+from posesynth.errors import InputError
+from posesynth.motion import Motion
+from posesynth.skeleton import Skeleton
+from posesynth.yaml_source import error_line
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.1  # of the length of the line that gives the heading: below that it points up or down, not ahead
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Bones of real frames in the upright axes.  NaN where a bone was not seen or has no length.
+
+    ``directions``: (T, E, 3) unit vectors.  ``lengths``: (T, E) in units of the frame's longest bone seen.
+    """
+
+    directions: Array
+    lengths: Array
+
+
+def poses(skeleton: Skeleton, motion: Motion, joint_map: JointMap) -> Poses:
+    """The motion as poses of the skeleton.  Raises InputError where joints or the heading cannot be found."""
+    positions = _upright(skeleton, bind(skeleton, motion, joint_map), motion, joint_map)
+    bones = positions[:, 1:] - positions[:, skeleton.parents[1:]]
+    lengths = np.linalg.norm(bones, axis=-1)
+    longest = np.max(lengths, axis=1, initial=0.0, where=np.isfinite(lengths))[:, None]
+    seen = lengths > 1e-6 * longest  # False for NaN
+    lengths = np.where(seen, lengths, np.nan)
+    return Poses(bones / lengths[..., None], lengths / np.where(longest > 0, longest, np.nan))
+
+
+def _upright(skeleton: Skeleton, positions: Array, motion: Motion, joint_map: JointMap) -> Array:
+    """(T, N, 3) turned so that the animal faces -y, its left is +x and up is +z; NaN in frames without a heading."""
+    forward, left = joint_map.forward, joint_map.left
+    if forward is None and left is None:
+        forward, left = facing(skeleton)
+    if (forward is None and left is None) or (joint_map.up == "body" and (forward is None or left is None)):
+        found = f"'{skeleton.name}' does not tell which way it faces"
+        raise InputError(error_line(motion.source, f" {found}; expected 'forward' and 'left' in a joint map"))
+
+    def line(pair: tuple[str, str]) -> Array:
+        start, end = (positions[:, skeleton.joints.index(name)] for name in pair)
+        return end - start
+
+    ahead = _axis(forward) if isinstance(forward, str) else line(forward) if forward else None
+    aside = line(left) if left else None
+    axes = _body_axes(ahead, aside, None if joint_map.up == "body" else _axis(joint_map.up or motion.up))
+    if not np.isfinite(axes).all(axis=(1, 2)).any():
+        found = "no frame has a heading: the line that gives it points up or down, or was not seen"
+        expected = "expected another 'up', 'forward' or 'left' in the joint map"
+        raise InputError(error_line(motion.source, f" {found}; {expected}"))
+    return np.asarray(np.einsum("...ij,...nj->...ni", axes, positions))
+
+
+def _body_axes(ahead: Array | None, aside: Array | None, up: Array | None) -> Array:
+    """(T or 1, 3, 3), the rows of each the animal's left, back and up in the axes of the motion.
+
+    The heading is that of `ahead` or, without it, of `aside` (right to left) on the ground across `up`.
+    Without `up` all three come from the body: up is across both lines.
+    """
+    if up is None and ahead is not None and aside is not None:
+        ahead = _unit(ahead)
+        aside = _across(aside, ahead)
+        up = np.cross(ahead, aside)
+    elif up is not None and ahead is not None:
+        ahead = _across(ahead, up)
+        aside = np.cross(up, ahead)
+    elif up is not None and aside is not None:
+        aside = _across(aside, up)
+        ahead = np.cross(aside, up)
+    else:
+        raise ValueError("two of the three lines are needed")
+    axes = np.stack(np.broadcast_arrays(aside, -ahead, up), axis=-2)
+    return axes.reshape(-1, 3, 3)
+
+
+def facing(skeleton: Skeleton) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
+    """The joints that tell the heading where no map does: (back, front), or (right, left), or neither.
+
+    A girdle is a joint of the midline that a symmetric pair leaves.  Where the skeleton has two and
+    the trunk between them lies level in the middle of its ranges, the trunk is the line: it is longer
+    than a girdle is wide and does not swing with the steps.  Otherwise the pair of the first girdle.
+    """
+    middle = _middle(skeleton)
+    paired = {edge + 1 for pair in skeleton.symmetric for edge in pair}
+    girdles: dict[int, list[int]] = {}
+    for pair in skeleton.symmetric:
+        right_left = sorted((edge + 1 for edge in pair), key=lambda joint: middle[joint, 0])
+        parents = {int(skeleton.parents[joint]) for joint in right_left}
+        if len(parents) == 1 and not parents & paired:
+            girdles.setdefault(parents.pop(), right_left)
+    if not girdles:
+        return None, None
+    first, last = min(girdles), max(girdles)
+    trunk = middle[last] - middle[first]
+    if abs(trunk[1]) > max(abs(trunk[0]), abs(trunk[2])):
+        back, front = (first, last) if trunk[1] < 0 else (last, first)
+        return (skeleton.joints[back], skeleton.joints[front]), None
+    right, left = girdles[first]
+    return None, (skeleton.joints[right], skeleton.joints[left])
+
+
+def _middle(skeleton: Skeleton) -> Array:
+    """(N, 3) joints of the pose in the middle of all ranges."""
+    middle = np.zeros((len(skeleton.joints), 3))
+    frames: list[Array] = []
+    for e, edge in enumerate(skeleton.ranges):
+        parent = int(skeleton.parents[e + 1])
+        outer = frames[parent - 1] if edge.frame == "parent" and parent else np.eye(3)
+        frames.append(outer @ carried(edge, np.array(sum(edge.first) / 2), np.array(sum(edge.second) / 2)))
+        middle[e + 1] = middle[parent] + sum(edge.length) / 2 * frames[e][:, 2]
+    return middle
+
+
+def _axis(name: str) -> Array:
+    axis = np.zeros(3)
+    axis["xyz".index(name[-1])] = -1.0 if name.startswith("-") else 1.0
+    return axis
+
+
+def _unit(line: Array) -> Array:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(line / np.linalg.norm(line, axis=-1, keepdims=True))
+
+
+def _across(line: Array, axis: Array) -> Array:
+    """The part of `line` across the unit vector `axis`, at length 1; NaN where there is too little of it."""
+    line = _unit(line)
+    part = line - np.sum(line * axis, axis=-1, keepdims=True) * axis
+    part = np.where(np.linalg.norm(part, axis=-1, keepdims=True) < LEVEL, np.nan, part)
+    return _unit(part)
