@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from posesynth.skeleton import EdgeRange, Range
-from posesynth.yaml_fields import within
-from posesynth.yaml_source import Faults, Node
+from posesynth.yaml_source import Faults, Node, within
 
 
 @dataclass

@@ -23,9 +23,8 @@ from posesynth.yaml_fields import (
     read_name,
     read_number,
     read_range,
-    within,
 )
-from posesynth.yaml_source import Faults, Node, read_yaml
+from posesynth.yaml_source import Faults, Node, read_yaml, within
 
 FORMAT = 1
 MAX_JOINTS = 1024
@@ -41,7 +40,7 @@ ANGLES = {
     "abduction": Limit(-720, 720, "degrees", "Angle out of the frame's middle plane, towards +x (left).", span=360),
 }  # fmt: skip
 ANGLE_PAIRS = {"spherical": ("theta", "phi"), "flexion": ("flexion", "abduction")}
-LENGTH = Limit(0, 1e6, "in any unit,", "Length of the bone; each pose is divided by its longest bone.")
+LENGTH = Limit(0, 1e6, "any one unit", "Length of the bone; each pose is divided by its longest bone.")
 SHORTEST = 1e-6  # float32 loses digits far below; 0 itself is allowed
 JOINT_KEYS = ("parent", "frame", *ANGLES, "length")
 SAMPLING_KEYS = ("symmetric_lengths", "view", "distance", "noise", "missing")
@@ -52,7 +51,7 @@ VIEW = {
 }
 DISTANCE = Limit(0, 1e6, "longest edges", "Distance of the camera from the root (perspective).")
 NOISE = Limit(0, 1e3, "longest edges", "Standard deviation of the noise added to p2d.")
-MISSING = Limit(0, 1, "a probability", "Probability that a joint is not seen.")
+MISSING = Limit(0, 1, "probability", "Probability that a joint is not seen.")
 NEAREST = 0.1  # longest edges between the camera and the nearest place that a joint can reach
 
 WHOLE = f"expected a skeleton, beginning 'posesynth: {FORMAT}'"
@@ -133,6 +132,9 @@ class _File:
             return {}
         if not node.entries:
             self.faults.add(node, "joints", "is empty", f"{expected}, at least one")
+        if len(node.entries) >= MAX_JOINTS:
+            count = f"has {len(node.entries) + 1} joints with the root"
+            self.faults.add(node, "joints", count, f"expected at most {MAX_JOINTS} joints")
         joints = {}
         for name, entry in node.entries.items():
             path = within("joints", name)

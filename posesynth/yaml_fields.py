@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from posesynth.yaml_source import Faults, Node, quote
+from posesynth.yaml_source import Faults, Node, quote, within
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
 
@@ -37,10 +37,10 @@ class Limit:
 
     def expected_range(self) -> str:
         span = f", at most {self.span:g} apart" if self.span < math.inf else ""
-        return f"expected [low, high], {self.unit} from {self.low:g} to {self.high:g}{span}"
+        return f"expected [low, high] in {self.unit}, {self.low:g} to {self.high:g}{span}"
 
     def expected_number(self) -> str:
-        return f"expected a number, {self.unit} from {self.low:g} to {self.high:g}"
+        return f"expected a number ({self.unit}) from {self.low:g} to {self.high:g}"
 
 
 def check_keys(faults: Faults, node: Node, path: str, known: Iterable[str], required: Iterable[str] = ()) -> None:
@@ -154,12 +154,6 @@ def _number(faults: Faults, node: Node, path: str, expected: str) -> float | Non
     else:
         faults.add(node, path, f"{node.show()} is not a number", expected)
     return None
-
-
-def within(path: str, key: str) -> str:
-    """The path of `key` inside `path`; a strange key is shown in quotes."""
-    shown = key if _NAME.match(key) else quote(key, 64)
-    return f"{path}.{shown}" if path else shown
 
 
 def listed(names: Iterable[str], word: str) -> str:

@@ -9,7 +9,7 @@ schema decides what it will take.
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from posesynth.errors import InputError, did_you_mean
@@ -19,6 +19,7 @@ MAX_DEPTH = 12
 MAX_NODES = 25_000  # 1024 joints need 20 nodes each; a parse of this many takes under a second
 LINE_LIMIT = 300
 
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -59,6 +60,12 @@ class Node:
 def quote(text: str, limit: int = 40) -> str:
     """`text` in quotes, cut to `limit` characters, with everything unprintable escaped."""
     return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def within(path: str, key: str) -> str:
+    """The path of `key` inside `path`; a key that is not a plain word is shown in quotes."""
+    shown = key if _WORD.fullmatch(key) else quote(key, 64)
+    return f"{path}.{shown}" if path else shown
 
 
 class Faults:
@@ -173,13 +180,13 @@ class _Builder:
                         raise self._refuse(event, "has a directive (a line starting with %)", "expected plain YAML")
                     if root is not None:
                         raise self._refuse(event, "holds a second YAML document", "expected one skeleton a file")
-                    root = self._node(next(self.events), 0)
+                    root = self._node(next(self.events), "", 0)
         return root
 
     def _refuse(self, event: Any, wrong: str, expected: str) -> InputError:
         return self.faults.stop(event.start_mark.line + 1, event.start_mark.column + 1, "file", wrong, expected)
 
-    def _node(self, event: Any, depth: int) -> Node:
+    def _node(self, event: Any, path: str, depth: int) -> Node:
         kind = type(event).__name__
         if kind == "AliasEvent" or event.anchor is not None:
             raise self._refuse(event, "uses a YAML anchor or alias (& or *)", "expected each value written out")
@@ -202,26 +209,29 @@ class _Builder:
             items: list[Node] = []
             while type(event := next(self.events)).__name__ != "SequenceEndEvent":
                 self._bound(event, len(items))
-                items.append(self._node(event, depth + 1))
+                items.append(self._node(event, f"{path}[{len(items)}]", depth + 1))
             return Node("list", *place, event.end_mark.index, items=tuple(items))
-        return self._mapping(place, depth)
+        return self._mapping(place, path, depth)
 
-    def _mapping(self, place: tuple[int, int, int], depth: int) -> Node:
+    def _mapping(self, place: tuple[int, int, int], path: str, depth: int) -> Node:
         entries: dict[str, Node] = {}
         keys: dict[str, Node] = {}
         read = 0
         while type(event := next(self.events)).__name__ != "MappingEndEvent":
             self._bound(event, read)
             read += 1
-            key = self._node(event, depth + 1)
-            value = self._node(next(self.events), depth + 1)
+            key = self._node(event, path, depth + 1)
+            if key.kind == "plain" and key.text == "<<":
+                raise self._refuse(event, "uses a YAML merge key (<<)", "expected each value written out")
+            value = self._node(next(self.events), within(path, key.text), depth + 1)
+            if value.kind == "plain" and not value.text:
+                # YAML places a value left out where the next line begins.
+                value = replace(value, line=key.line, column=key.column)
             if not key.is_text:
-                self.faults.add(key, "file", f"{key.show()} stands where a key belongs", "expected a name")
+                self.faults.add(key, path or "file", f"{key.show()} stands where a key belongs", "expected a name")
             elif key.text in keys:
-                first = keys[key.text].line
-                self.faults.add(
-                    key, quote(key.text, 64), f"is given twice, first in line {first}", "expected each key once"
-                )
+                wrong = f"is given twice, first in line {keys[key.text].line}"
+                self.faults.add(key, within(path, key.text), wrong, "expected each key once")
             else:
                 keys[key.text] = key
                 entries[key.text] = value
