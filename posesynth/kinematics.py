@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from .compilation import kernel
 from .errors import InputError
 from .rng import BLOCK, U24
 from .skeleton import Skeleton
@@ -53,7 +54,7 @@ def _checked(values: ArrayLike, rows: int, name: str) -> NDArray[np.float32]:
     return array
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _forward(o: Any, parents: Any, p3d: Any) -> None:
     for b in range(o.shape[0]):
         p3d[b, 0, :] = _ZERO
@@ -67,7 +68,7 @@ def _forward(o: Any, parents: Any, p3d: Any) -> None:
             p3d[b, e + 1, 2] = p3d[b, parent, 2] + r * ct
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _inverse(p3d: Any, parents: Any, o: Any) -> None:
     for b in range(p3d.shape[0]):
         for e in range(o.shape[1]):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from . import kinematics as k
 from . import rng
+from .compilation import kernel
 from .errors import InputError, did_you_mean
 from .rng import BLOCK
 from .skeleton import Range, Skeleton
@@ -354,7 +355,7 @@ def _pose(tables, words, frames, scratch, first_row, step, o, rows):  # type: ig
                 k.multiply_add(rows[3 * tables.parent[e] + i], r, d[i], rows[3 * (e + 1) + i])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _generate(tables, layout, workspace, seed, start, count, outs, seen):  # type: ignore[no-untyped-def]
     words, rows, lengths, frames, scratch = workspace
     edges = len(tables.parent)

@@ -1,0 +1,116 @@
+"""Compiled kernels, kept between runs so that only the first one pays for the compiler.
+
+Numba's own cache notices a change of the file that holds a kernel but not of the files whose functions it calls, stops
+with a traceback on a damaged entry, runs one with a flipped bit, and fails at import where nothing can be written.
+This one stores each kernel under a digest of all of this package's sources, checks it before use, and compiles
+whenever anything is amiss.
+"""
+
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import njit
+from numba.core.caching import _Cache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+_DIGEST = 32  # bytes of SHA-256 at the head of a file
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile with `njit(nogil=True)`, and keep the machine code for the next process."""
+    compiled = njit(nogil=True)(function)
+    compiled._cache = _KernelCache(function)
+    return compiled  # type: ignore[no-any-return]
+
+
+class _KernelCache(_Cache):  # type: ignore[misc]
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._on = True
+
+    @property
+    def cache_path(self) -> str:
+        return str(_directory() or "")
+
+    def enable(self) -> None:
+        self._on = True
+
+    def disable(self) -> None:
+        self._on = False
+
+    def flush(self) -> None:
+        for path in (_directory() or Path()).glob(f"{self._name}-*.kernel"):
+            path.unlink(missing_ok=True)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The kept machine code for a signature, or None, on which Numba compiles."""
+        target_context.refresh()
+        path = self._path(sig, target_context.codegen())
+        if path is None:
+            return None
+        try:
+            data = path.read_bytes()
+            if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+                return None
+            return CompileResult._rebuild(target_context, *pickle.loads(data[_DIGEST:]))
+        except Exception:  # whatever a strange entry does, compiling mends it
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a compile result; a place that cannot be written is no reason to stop."""
+        path = self._path(sig, data.codegen)
+        if path is None:
+            return
+        payload = dumps(data._reduce())
+        try:
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernel-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(payload).digest() + payload)
+                os.replace(name, path)
+            except OSError:
+                os.unlink(name)
+        except OSError:
+            pass
+
+    def _path(self, sig: Any, codegen: Any) -> Path | None:
+        directory = _directory() if self._on else None
+        if directory is None:
+            return None
+        key = repr((sig, codegen.magic_tuple(), numba.__version__, numba.config.OPT, _sources()))
+        return directory / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.kernel"
+
+
+@cache
+def _sources() -> str:
+    """A digest of every module of this package."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _directory() -> Path | None:
+    """Where kernels are kept: NUMBA_CACHE_DIR, or the user's cache; None where that is not ours alone to write.
+
+    An entry is code that runs, so a folder that others may write to is not used.
+    """
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        path = Path(given) if given else home / "posesynth"
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state = path.stat()
+        shared = state.st_uid != os.geteuid() or state.st_mode & 0o022
+        return None if shared or not os.access(path, os.W_OK) else path
+    except (OSError, RuntimeError):
+        return None
