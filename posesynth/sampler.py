@@ -8,6 +8,7 @@ records.  Draws of the POSE stream: words 2e and 2e + 1 are edge e's two angles,
 """
 
 import math
+import operator
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -93,8 +94,7 @@ def sample(
     threads: how many to use (default: one for each core this process may use).
     Raises InputError on a value outside these.
     """
-    if not start <= stop:
-        raise InputError(f"stop: is {stop}; expected at least start = {start}")
+    seed, start, stop = check_range(seed, start, stop)
     for name in extras:
         check_field(name)
     names = dict.fromkeys(("p2d", "o", *extras))
@@ -119,7 +119,12 @@ def sample_into(
     threads: None for one a core.  Threads change nothing but the time.
     """
     count = check_arrays(skeleton, arrays)
-    check_range(seed, start, start + count)
+    start = _whole("start", start)
+    seed, start, _ = check_range(seed, start, start + count)
+    if threads is None:
+        threads = cores()
+    elif _whole("threads", threads) < 1:
+        raise InputError(f"threads: is {threads}; expected at least 1, or None for one a core")
     plan = _plan(skeleton)
     flat = tuple(arrays[name].reshape(-1) if name in arrays else _NO_FLOATS for name in _FLOATS)
     seen = arrays["visibility"].reshape(-1) if "visibility" in arrays else _NO_BOOLS
@@ -141,8 +146,6 @@ def sample_into(
         )
 
     chunks = range(0, count, _CHUNK)
-    if threads is None:
-        threads = cores()
     if threads == 1 or len(chunks) <= 1:
         for first in chunks:
             run(first)
@@ -163,12 +166,21 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_range(seed: int, start: int, stop: int) -> None:
-    """Raise InputError unless 0 <= seed < 2^64 and 0 <= start <= stop <= 2^64."""
+def check_range(seed: int, start: int, stop: int) -> tuple[int, int, int]:
+    """The three as Python integers; InputError unless 0 <= seed < 2^64 and 0 <= start <= stop <= 2^64."""
+    seed, start, stop = _whole("seed", seed), _whole("start", start), _whole("stop", stop)
     if not 0 <= seed < 2**64:
         raise InputError(f"seed: is {seed}; expected a whole number from 0 to 2^64 - 1")
     if not 0 <= start <= stop <= 2**64:
         raise InputError(f"start, stop: are {start}, {stop}; expected 0 <= start <= stop <= 2^64")
+    return seed, start, stop
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InputError(f"{name}: is {str(value)[:40]!r}; expected a whole number") from None
 
 
 def check_arrays(skeleton: Skeleton, arrays: Mapping[str, NDArray[Any]]) -> int:
@@ -177,10 +189,10 @@ def check_arrays(skeleton: Skeleton, arrays: Mapping[str, NDArray[Any]]) -> int:
     for name, array in arrays.items():
         check_field(name)
         shape, dtype = field_shape(skeleton, name), np.dtype(field_dtype(name))
-        if array.shape[1:] != shape or array.dtype != dtype or not array.flags.c_contiguous:
-            raise InputError(
-                f"{name}: is {array.dtype} {array.shape}; expected C-contiguous {dtype} of (count, {', '.join(map(str, shape))})"
-            )
+        right = array.shape[1:] == shape and array.dtype == dtype
+        if not right or not array.flags.c_contiguous or not array.flags.behaved:
+            expected = f"C-contiguous, writeable {dtype} of (count, {', '.join(map(str, shape))})"
+            raise InputError(f"{name}: is {array.dtype} {array.shape}; expected {expected}")
         counts.add(len(array))
     if len(counts) != 1:
         raise InputError(f"arrays: have lengths {sorted(counts)}; expected one length")
@@ -227,8 +239,8 @@ class _Plan:
         self.tables = _tables(skeleton)
         edges, joints = skeleton.edges, skeleton.edges + 1
         rows = _Rows(edges)
-        sampling = skeleton.sampling
-        plain = sampling.distance is None and sampling.noise == 0 and sampling.missing == 0
+        # As the kernel judges it: a probability below 2^-33, say, is none.
+        plain = len(self.tables.distance) == 0 and self.tables.sigma == 0 and self.tables.missing == 0
         e, n = np.arange(edges), np.arange(joints)
         p2d = rows.p3d + 3 * n[:, None] + [0, 2] if plain else rows.image + np.arange(2 * joints)
         o_up = np.stack([rows.o + 3 * e, rows.up + 2 * e, rows.up + 2 * e + 1], axis=1)
@@ -280,7 +292,7 @@ def _plan(skeleton: Skeleton) -> _Plan:
 def _tables(skeleton: Skeleton) -> _Tables:
     edges = skeleton.edges
     sampling = skeleton.sampling
-    parent = np.asarray(skeleton.parents[1:], np.int32)
+    parent = np.array(skeleton.parents[1:], np.int32)  # a copy: a read-only array would compile another kernel
     carried = [r.frame == "parent" and p > 0 for r, p in zip(skeleton.ranges, parent, strict=True)]
     wanted = sorted({int(p) - 1 for p, c in zip(parent, carried, strict=True) if c})
     slot = {edge: i + 1 for i, edge in enumerate(wanted)}
