@@ -28,7 +28,6 @@ _LN2, _SQRT2 = f32(0.6931472), f32(1.4142135)
 
 # Adding and taking away 1.5 * 2^23 rounds a float32 of modest size to the nearest integer.
 _ROUND = f32(12582912.0)
-_TINY = f32(2.0**-126)
 _ZERO, _HALF, _ONE, _TWO = f32(0), f32(0.5), f32(1), f32(2)
 
 
@@ -56,7 +55,7 @@ def atan2(y, x):  # type: ignore[no-untyped-def]
     steep = ay > ax
     big = ay if steep else ax
     small = ax if steep else ay
-    t = small / (big if big > _TINY else _TINY)
+    t = small / (big if big != _ZERO else _ONE)
     z = t * t
     p = _A0 + z * (_A1 + z * (_A2 + z * (_A3 + z * (_A4 + z * (_A5 + z * (_A6 + z * _A7))))))
     a = t + t * z * p
