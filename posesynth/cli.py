@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -142,11 +141,11 @@ def _sampling_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _skeleton(name: str, **overrides: Any) -> Any:
+    from .schema import with_sampling
     from .skeleton import load_skeleton
 
-    skeleton = load_skeleton(name)
     given = {key: value for key, value in overrides.items() if value is not None}
-    return replace(skeleton, sampling=replace(skeleton.sampling, **given)) if given else skeleton
+    return with_sampling(load_skeleton(name), **given)
 
 
 _skeleton_option = click.option(

@@ -74,8 +74,7 @@ def _sampling() -> Json:
         },
         "view": _closed({key: _range(limit) for key, limit in schema.VIEW.items()}, schema.VIEW, ()),
         "distance": _range(schema.DISTANCE),
-        "noise": _number(schema.NOISE),
-        "missing": _number(schema.MISSING),
+        **{key: _number(limit) for key, limit in schema.SCALARS.items()},
     }
     return _closed(properties, schema.SAMPLING_KEYS, ())
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from posesynth.skeleton import EdgeRange, Range
+from posesynth.yaml_fields import read_name
 from posesynth.yaml_source import Faults, Node, within
 
 
@@ -35,6 +36,46 @@ def mirrored_second(angles: str, second: Range) -> Range:
     """phi becomes 180 - phi, abduction its negative; theta and flexion stay as they are."""
     low, high = second
     return (180.0 - high, 180.0 - low) if angles == "spherical" else (0.0 - high, 0.0 - low)
+
+
+def read_pairs(node: Node | None, root: str | None, joints: Mapping[str, Joint], faults: Faults) -> dict[str, str]:
+    """The list ``symmetric``: each joint of a pair -> the other one."""
+    other: dict[str, str] = {}
+    if node is None:
+        return other
+    if node.kind != "list":
+        faults.add(node, "symmetric", f"{node.show()} is not a list", "expected a list of pairs, [[a, b], ...]")
+        return other
+    for index, item in enumerate(node.items):
+        path = f"symmetric[{index}]"
+        if item.kind != "list" or len(item.items) != 2:
+            shown = f"a list of {len(item.items)}" if item.kind == "list" else item.show()
+            faults.add(item, path, f"{shown} is not a pair", "expected [one joint, its mirror image]")
+            continue
+        a, b = (_free_joint(place, path, root, joints, other, faults) for place in item.items)
+        if a is not None and a == b:
+            faults.add(item, path, f"'{a}' is paired with itself", "expected two joints")
+        elif a is not None and b is not None:
+            other[a], other[b] = b, a
+    return other
+
+
+def _free_joint(
+    node: Node, path: str, root: str | None, joints: Mapping[str, Joint], taken: Mapping[str, str], faults: Faults
+) -> str | None:
+    """The name of a joint that is in no pair yet."""
+    name = read_name(faults, node, path)
+    if name is None or not joints:
+        return None
+    if name == root:
+        faults.add(node, path, f"'{name}' is the root, where no edge ends", "expected two other joints")
+    elif name not in joints:
+        faults.add(node, path, f"unknown joint '{name}'", "expected a name from joints" + faults.suggest(name, joints))
+    elif name in taken:
+        faults.add(node, path, f"'{name}' is already paired with '{taken[name]}'", "expected one pair a joint")
+    else:
+        return name
+    return None
 
 
 def resolve_mirrors(root: str | None, joints: Mapping[str, Joint], other: dict[str, str], faults: Faults) -> None:

@@ -7,10 +7,13 @@ The tables at the top are the format's single source: the checks below and the J
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from posesynth.joint_tree import Joint, check_tree, in_order, mirrored_second, resolve_mirrors
+from posesynth.errors import InputError
+from posesynth.joint_tree import Joint, check_tree, in_order, mirrored_second, read_pairs, resolve_mirrors
 from posesynth.skeleton import EdgeRange, Range, Sampling, Skeleton
 from posesynth.yaml_fields import (
     Limit,
@@ -43,15 +46,17 @@ ANGLE_PAIRS = {"spherical": ("theta", "phi"), "flexion": ("flexion", "abduction"
 LENGTH = Limit(0, 1e6, "any one unit", "Length of the bone; each pose is divided by its longest bone.")
 SHORTEST = 1e-6  # float32 loses digits far below; 0 itself is allowed
 JOINT_KEYS = ("parent", "frame", *ANGLES, "length")
-SAMPLING_KEYS = ("symmetric_lengths", "view", "distance", "noise", "missing")
 VIEW = {
     "yaw": Limit(-720, 720, "degrees", "Turn about the vertical.", span=360),
     "pitch": Limit(-90, 90, "degrees", "Tilt towards the camera or away from it."),
     "roll": Limit(-720, 720, "degrees", "Turn in the image plane.", span=360),
 }
 DISTANCE = Limit(0, 1e6, "longest edges", "Distance of the camera from the root (perspective).")
-NOISE = Limit(0, 1e3, "longest edges", "Standard deviation of the noise added to p2d.")
-MISSING = Limit(0, 1, "probability", "Probability that a joint is not seen.")
+SCALARS = {
+    "noise": Limit(0, 1e3, "longest edges", "Standard deviation of the noise added to p2d."),
+    "missing": Limit(0, 1, "probability", "Probability that a joint is not seen."),
+}
+SAMPLING_KEYS = ("symmetric_lengths", "view", "distance", *SCALARS)
 NEAREST = 0.1  # longest edges between the camera and the nearest place that a joint can reach
 
 WHOLE = f"expected a skeleton, beginning 'posesynth: {FORMAT}'"
@@ -95,7 +100,7 @@ class _File:
         self.frame = self._frame(tree, "", "world")
         self.sampling = self._sampling()
         self.joints = self._joints()
-        self.pairs = self._pairs()
+        self.pairs = read_pairs(self.top.get("symmetric"), self.root, self.joints, faults)
 
     def skeleton(self, text: str) -> Skeleton:
         resolve_mirrors(self.root, self.joints, self.pairs, self.faults)
@@ -213,7 +218,7 @@ class _File:
                 if key in VIEW:
                     view[key] = read_range(faults, place, f"sampling.view.{key}", VIEW[key])
         numbers = {key: read_number(faults, given[key], f"sampling.{key}", limit)
-                   for key, limit in (("noise", NOISE), ("missing", MISSING)) if key in given}  # fmt: skip
+                   for key, limit in SCALARS.items() if key in given}  # fmt: skip
         distance = read_range(faults, given["distance"], "sampling.distance", DISTANCE) if "distance" in given else None
         return Sampling(
             symmetric_lengths=default.symmetric_lengths if symmetric_lengths is None else symmetric_lengths,
@@ -224,48 +229,6 @@ class _File:
             noise=numbers.get("noise") or default.noise,
             missing=numbers.get("missing") or default.missing,
         )
-
-    def _pairs(self) -> dict[str, str]:
-        """Each joint of a pair written by hand -> the other one."""
-        node = self.top.get("symmetric")
-        other: dict[str, str] = {}
-        if node is None:
-            return other
-        if node.kind != "list":
-            self.faults.add(
-                node, "symmetric", f"{node.show()} is not a list", "expected a list of pairs, [[a, b], ...]"
-            )
-            return other
-        for index, item in enumerate(node.items):
-            path = f"symmetric[{index}]"
-            if item.kind != "list" or len(item.items) != 2:
-                count = f"a list of {len(item.items)}" if item.kind == "list" else item.show()
-                self.faults.add(item, path, f"{count} is not a pair", "expected [one joint, its mirror image]")
-                continue
-            names = [self._paired(place, path, other) for place in item.items]
-            if None in names:
-                continue
-            a, b = (str(name) for name in names)
-            if a == b:
-                self.faults.add(item, path, f"'{a}' is paired with itself", "expected two joints")
-            else:
-                other[a], other[b] = b, a
-        return other
-
-    def _paired(self, node: Node, path: str, taken: dict[str, str]) -> str | None:
-        name = read_name(self.faults, node, path)
-        if name is None or not self.joints:
-            return None
-        if name == self.root:
-            self.faults.add(node, path, f"'{name}' is the root, where no edge ends", "expected two other joints")
-        elif name not in self.joints:
-            hint = self.faults.suggest(name, self.joints)
-            self.faults.add(node, path, f"unknown joint '{name}'", f"expected a name from joints{hint}")
-        elif name in taken:
-            self.faults.add(node, path, f"'{name}' is already paired with '{taken[name]}'", "expected one pair a joint")
-        else:
-            return name
-        return None
 
     # The tree.
 
@@ -311,20 +274,47 @@ class _File:
         )
 
     def _check_camera(self, skeleton: Skeleton) -> None:
-        distance = skeleton.sampling.distance
-        nearest = math.ceil((skeleton.reach + NEAREST) * 100 - 1e-6) / 100
-        if distance is not None and distance[0] < nearest:
-            self.faults.add(
-                self.top["sampling"].entries["distance"],
-                "sampling.distance",
-                f"a camera at {distance[0]:g} could have joints behind it",
-                f"expected at least {nearest:g}, for this skeleton reaches {skeleton.reach:g} longest edges",
-            )
+        if fault := _camera_fault(skeleton):
+            self.faults.add(self.top["sampling"].entries["distance"], "sampling.distance", *fault)
 
     def _looks_like_radians(self) -> bool:
         ranges = [joint.range for joint in self.joints.values() if joint.range is not None]
         bounds = [bound for range_ in ranges for bound in (*range_.first, *range_.second)]
         return all(abs(bound) <= 6.3 for bound in bounds) and any(bound % 1 != 0 for bound in bounds)
+
+
+def _camera_fault(skeleton: Skeleton) -> tuple[str, str] | None:
+    distance = skeleton.sampling.distance
+    nearest = math.ceil((skeleton.reach + NEAREST) * 100 - 1e-6) / 100
+    if distance is None or distance[0] >= nearest:
+        return None
+    wrong = f"a camera at {distance[0]:g} could have joints behind it"
+    return wrong, f"expected at least {nearest:g}, for this skeleton reaches {skeleton.reach:g} longest edges"
+
+
+def with_sampling(skeleton: Skeleton, **changes: Any) -> Skeleton:
+    """`skeleton` sampled otherwise; `changes` are fields of `Sampling`, held to the limits of a file.
+
+    Raises `InputError` with a line ``field: what is wrong; what was expected`` for each fault.
+    """
+    lines = []
+    given: dict[str, Any] = {}
+    for key, value in changes.items():
+        given[key] = value
+        if key in SCALARS:
+            given[key] = float(value) + 0.0  # as the file's numbers are, so that one meaning has one digest
+            if not SCALARS[key].holds(value):
+                lines.append(f"{key}: {value:g} is out of bounds; {SCALARS[key].expected_number()}")
+        elif key in (*VIEW, "distance") and value is not None:
+            low, high = given[key] = tuple(float(bound) + 0.0 for bound in value)
+            if fault := VIEW.get(key, DISTANCE).range_fault(low, high):
+                lines.append(f"{key}: {fault[0]}; {fault[1]}")
+    if not lines:
+        changed = replace(skeleton, sampling=replace(skeleton.sampling, **given))
+        if not (fault := _camera_fault(changed)):
+            return changed
+        lines = [f"distance: {fault[0]}; {fault[1]}"]
+    raise InputError(*lines)
 
 
 def with_ranges(text: str, changes: Mapping[str, Mapping[str, Range]]) -> str:

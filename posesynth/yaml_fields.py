@@ -36,11 +36,28 @@ class Limit:
     span: float = math.inf
 
     def expected_range(self) -> str:
+        """The words for a range; `expected_number` those for a number."""
         span = f", at most {self.span:g} apart" if self.span < math.inf else ""
         return f"expected [low, high] in {self.unit}, {self.low:g} to {self.high:g}{span}"
 
     def expected_number(self) -> str:
         return f"expected a number ({self.unit}) from {self.low:g} to {self.high:g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is within the bounds; NaN is not."""
+        return self.low <= value <= self.high
+
+    def range_fault(self, low: float, high: float) -> tuple[str, str] | None:
+        """What is wrong with [low, high] and what was expected; None if nothing is."""
+        for value in (low, high):
+            if not self.holds(value):
+                return f"{value:g} is out of bounds", self.expected_range()
+        if low > high:
+            turn = f"; to cross 180 write [{low:g}, {high + 360:g}]" if self.span == 360 and low - high <= 360 else ""
+            return f"low {low:g} is above high {high:g}", f"expected low <= high{turn}"
+        if high - low > self.span:
+            return f"spans {high - low:g}", self.expected_range()
+        return None
 
 
 def check_keys(faults: Faults, node: Node, path: str, known: Iterable[str], required: Iterable[str] = ()) -> None:
@@ -106,7 +123,7 @@ def read_flag(faults: Faults, node: Node, path: str) -> bool | None:
 def read_number(faults: Faults, node: Node, path: str, limit: Limit) -> float | None:
     """A finite number within `limit`, both ends included."""
     value = _number(faults, node, path, limit.expected_number())
-    if value is not None and not limit.low <= value <= limit.high:
+    if value is not None and not limit.holds(value):
         faults.add(node, path, f"{node.text[:40]} is out of bounds", limit.expected_number())
         return None
     return value
@@ -124,19 +141,13 @@ def read_range(faults: Faults, node: Node, path: str, limit: Limit) -> tuple[flo
     low, high = (_number(faults, item, path, expected) for item in node.items)
     if low is None or high is None:
         return None
-    outside = [
-        item for item, value in zip(node.items, (low, high), strict=True) if not limit.low <= value <= limit.high
-    ]
+    outside = [item for item, value in zip(node.items, (low, high), strict=True) if not limit.holds(value)]
     for item in outside:
         faults.add(item, path, f"{item.text[:40]} is out of bounds", expected)
     if outside:
         return None
-    if low > high:
-        turn = f"; to cross 180 write [{low:g}, {high + 360:g}]" if limit.span == 360 and low - high <= 360 else ""
-        faults.add(node, path, f"low {low:g} is above high {high:g}", f"expected low <= high{turn}")
-        return None
-    if high - low > limit.span:
-        faults.add(node, path, f"spans {high - low:g}", expected)
+    if fault := limit.range_fault(low, high):
+        faults.add(node, path, *fault)
         return None
     return low, high
 

@@ -7,7 +7,6 @@ schema decides what it will take.
 """
 
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -146,9 +145,7 @@ def read_yaml(text: str, faults: Faults, max_entries: int) -> Node | None:
             "expected printable text",
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _Builder(YAML(typ="safe", pure=True).parse(text), faults, max_entries).document()
+        return _Builder(YAML(typ="safe", pure=True).parse(text), faults, max_entries).document()
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)

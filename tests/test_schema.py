@@ -20,7 +20,7 @@ from posesynth import skeleton as skeleton_module
 from posesynth.editor_schema import editor_schema, editor_schema_text
 from posesynth.errors import InputError
 from posesynth.joint_tree import mirrored
-from posesynth.schema import parse_skeleton, with_ranges
+from posesynth.schema import parse_skeleton, with_ranges, with_sampling
 from posesynth.skeleton import EdgeRange, Sampling, Skeleton, builtin_skeletons, load_skeleton
 from posesynth.yaml_source import LINE_LIMIT, decode
 
@@ -199,6 +199,14 @@ def test_block_style_reads_as_flow_style() -> None:
     assert joints(block).digest == joints(f"a: {{parent: r, {ANGLES}}}").digest
 
 
+def test_a_mirror_means_what_it_would_written_out() -> None:
+    written = GOOD.replace(
+        "{mirror: left_hip}", "{parent: neck, flexion: [150, 210], abduction: [-20, 0], length: [0.5, 1]}"
+    )
+    written = written.replace("  - [ear, eye]", "  - [ear, eye]\n  - [right_hip, left_hip]")
+    assert parse_skeleton(written).digest == parse_skeleton(GOOD).digest
+
+
 def test_the_order_of_pairs_does_not_change_the_digest() -> None:
     swapped = GOOD.replace("[ear, eye]", "[eye, ear]").replace("name: cat", "name: lion")
     assert parse_skeleton(swapped).digest == parse_skeleton(GOOD).digest
@@ -307,6 +315,40 @@ def test_radians_are_warned_of_and_small_degrees_are_not() -> None:
         joints("a: {parent: r, theta: [0, 1.57], phi: [-3.14, 3.14]}")
     joints("a: {parent: r, theta: [0, 5], phi: [-3, 3]}")
     joints("a: {parent: r, theta: [0.5, 90], phi: [-3.14, 3.14]}")
+
+
+# Sampling changed after reading.
+
+
+def test_changed_sampling_is_held_to_the_limits_of_a_file() -> None:
+    cat = parse_skeleton(GOOD)
+    changed = with_sampling(cat, yaw=(0, 90), distance=(2.1, 5), noise=0, missing=0.5)
+    assert changed.sampling == Sampling(True, (0, 90), (-90, 90), (-10, 10), (2.1, 5), 0, 0.5)
+    assert with_sampling(cat, distance=None).sampling.distance is None
+    assert cat.sampling.noise == 0.02
+    assert with_sampling(cat).digest == with_sampling(cat, roll=(-10, 10), missing=0.1).digest == cat.digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"distance": (1, 5)}, "distance: a camera at 1 could have joints behind it; expected at least 2.1"),
+        ({"distance": (5, 3)}, "distance: low 5 is above high 3"),
+        ({"pitch": (-91, 0)}, "pitch: -91 is out of bounds; expected [low, high] in degrees, -90 to 90"),
+        ({"yaw": (150, -150)}, "yaw: low 150 is above high -150; expected low <= high; to cross 180 write [150, 210]"),
+        ({"roll": (0, float("nan"))}, "roll: nan is out of bounds"),
+        ({"noise": -1.0}, "noise: -1 is out of bounds; expected a number (longest edges) from 0 to 1000"),
+        ({"missing": float("nan")}, "missing: nan is out of bounds"),
+    ],
+)
+def test_wrong_sampling_is_one_line_a_fault(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        with_sampling(parse_skeleton(GOOD), **changes)
+    [line] = caught.value.lines
+    assert line.startswith(words)
+    with pytest.raises(InputError) as caught:
+        with_sampling(parse_skeleton(GOOD), **{**changes, "missing": 7})
+    assert len(caught.value.lines) == (1 if "missing" in changes or "behind" in words else 2)
 
 
 # Anything at all is read or refused, never a traceback.
