@@ -19,7 +19,7 @@ from posesynth.yaml_source import error_line
 
 Array = NDArray[np.float64]
 
-LEVEL = 0.1  # of the length of the line that gives the heading: below that it points up or down, not ahead
+LEVEL = 0.3  # of the line that gives the heading must lie across up: steeper than 72 degrees it tells none
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """For each bone: the share of real frames inside its range, and where, and how far, the others leak."""
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -215,7 +214,7 @@ def _possible(skeleton: Skeleton, edge: int) -> Range:
     others = [r.length for e, r in enumerate(skeleton.ranges) if e not in shared]
     rival_low = max((r[0] for r in others), default=0.0)
     rival_high = max((r[1] for r in others), default=0.0)
-    smallest = low / max(low, rival_high) if low or rival_high else math.nan
+    smallest = low / max(low, rival_high) if rival_high else 1.0
     return smallest, 1.0 if high >= rival_low else high / rival_low
 
 
