@@ -1,0 +1,196 @@
+"""The slow, obvious twin of the kernel: one sample at a time, Python integers and float64, 3 x 3 matrices.
+
+Written from docs/conventions.md, docs/mathematics.md and the Philox paper; shares no code with posesynth
+but the `Skeleton` it reads.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posesynth.skeleton import EdgeRange, Skeleton
+
+Array = NDArray[np.float64]
+POSE, VIEW, CAMERA, NOISE, MISSING = range(5)
+MASK = 0xFFFFFFFF
+
+
+def philox4x32_10(counter: tuple[int, ...], key: tuple[int, ...]) -> tuple[int, ...]:
+    """Ten rounds of Salmon et al., section 3.3; the key is bumped by the Weyl constants between rounds."""
+    l0, r0, l1, r1 = counter
+    k0, k1 = key
+    for _ in range(10):
+        product0, product1 = 0xD2511F53 * l0, 0xCD9E8D57 * l1
+        l0, r0, l1, r1 = (
+            product1 >> 32 ^ r0 ^ k0,
+            product1 & MASK,
+            product0 >> 32 ^ r1 ^ k1,
+            product0 & MASK,
+        )
+        k0, k1 = (k0 + 0x9E3779B9) & MASK, (k1 + 0xBB67AE85) & MASK
+    return l0, r0, l1, r1
+
+
+def word(seed: int, index: int, stream: int, k: int) -> int:
+    """Word k of a stream."""
+    counter = (index & MASK, index >> 32, k // 4, stream)
+    return philox4x32_10(counter, (seed & MASK, seed >> 32))[k % 4]
+
+
+def closed_below(w: int) -> float:
+    """u in [0, 1)."""
+    return (w >> 8) / 2**24
+
+
+def closed_above(w: int) -> float:
+    """u in (0, 1]."""
+    return ((w >> 8) + 1) / 2**24
+
+
+def rx(a: float) -> Array:
+    return np.array([[1, 0, 0], [0, math.cos(a), -math.sin(a)], [0, math.sin(a), math.cos(a)]])
+
+
+def ry(a: float) -> Array:
+    return np.array([[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]])
+
+
+def rz(a: float) -> Array:
+    return np.array([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]])
+
+
+def turn(edge: EdgeRange, first: float, second: float) -> Array:
+    """The frame a bone carries, seen from the frame its angles (radians) are given in."""
+    if edge.angles == "flexion":
+        return rx(first) @ ry(second)
+    return rz(second) @ ry(first) @ rz(-second)
+
+
+def given_in(skeleton: Skeleton, e: int, frames: list[Array]) -> Array:
+    """The frame the angles of edge e are given in; `frames` are those that the edges before it carry."""
+    parent = int(skeleton.parents[e + 1])
+    return frames[parent - 1] if skeleton.ranges[e].frame == "parent" and parent > 0 else np.eye(3)
+
+
+def spherical(bone: Array) -> tuple[float, float, float]:
+    """Canonical (r, theta, phi)."""
+    x, y, z = bone.tolist()
+    phi = math.atan2(y, x)
+    return math.hypot(x, y, z), math.atan2(math.hypot(x, y), z), math.pi if phi == -math.pi else phi
+
+
+def direction(theta: float, phi: float) -> Array:
+    return np.array([math.sin(theta) * math.cos(phi), math.sin(theta) * math.sin(phi), math.cos(theta)])
+
+
+def forward(o: Array, skeleton: Skeleton) -> Array:
+    """f, equation 5: (E, 3) -> (N, 3)."""
+    points = [np.zeros(3)]
+    for e, (r, theta, phi) in enumerate(np.asarray(o, float).tolist()):
+        points.append(points[int(skeleton.parents[e + 1])] + r * direction(theta, phi))
+    return np.array(points)
+
+
+def inverse(p3d: Array, skeleton: Skeleton) -> Array:
+    """f^-1, equation 6: (N, 3) -> (E, 3)."""
+    p3d = np.asarray(p3d, float)
+    return np.array([spherical(p3d[e + 1] - p3d[skeleton.parents[e + 1]]) for e in range(skeleton.edges)])
+
+
+@dataclass
+class Sample:
+    """One sample in float64, with the drawn angles (radians), lengths and rotation angles that made it."""
+
+    p2d: Array
+    o: Array
+    p3d: Array
+    o_up: Array
+    rotation: Array
+    visibility: NDArray[np.bool_]
+    angles: Array  # (E, 2)
+    directions: Array  # (E, 3), of the rotated bones
+    sin_pitch: float
+    distance: float  # infinite when orthographic
+
+
+def length_classes(skeleton: Skeleton) -> list[int]:
+    """For each edge the number of its length class, numbered by first appearance."""
+    first = list(range(skeleton.edges))
+    if skeleton.sampling.symmetric_lengths:
+        for a, b in skeleton.symmetric:
+            first[max(a, b)] = min(a, b)
+    seen = sorted(set(first))
+    return [seen.index(edge) for edge in first]
+
+
+def sample(skeleton: Skeleton, seed: int, index: int) -> Sample:
+    """Sample `index` of (skeleton, seed)."""
+    sampling, edges = skeleton.sampling, skeleton.edges
+
+    def draw(stream: int, k: int) -> int:
+        return word(seed, index, stream, k)
+
+    def between(limits: tuple[float, float], u: float) -> float:
+        return limits[0] + u * (limits[1] - limits[0])
+
+    angles = np.array(
+        [
+            [
+                math.radians(between(edge.first, closed_below(draw(POSE, 2 * e)))),
+                math.radians(between(edge.second, closed_below(draw(POSE, 2 * e + 1)))),
+            ]
+            for e, edge in enumerate(skeleton.ranges)
+        ]
+    )
+    classes = length_classes(skeleton)
+    drawn = {}
+    for e in range(edges):  # the first edge of a class speaks for it
+        if classes[e] not in drawn:
+            drawn[classes[e]] = between(skeleton.ranges[e].length, closed_above(draw(POSE, 2 * edges + classes[e])))
+    lengths = np.array([drawn[c] for c in classes])
+    lengths = lengths / lengths.max()
+
+    frames: list[Array] = []
+    for e, edge in enumerate(skeleton.ranges):
+        frames.append(given_in(skeleton, e, frames) @ turn(edge, angles[e, 0], angles[e, 1]))
+    up_directions = np.array([frame @ [0, 0, 1] for frame in frames])
+
+    yaw = math.radians(between(sampling.yaw, closed_below(draw(VIEW, 0))))
+    roll = math.radians(between(sampling.roll, closed_below(draw(VIEW, 1))))
+    low, high = (math.sin(math.radians(p)) for p in sampling.pitch)
+    sin_pitch = min(max(between((low, high), closed_below(draw(VIEW, 2))), -1.0), 1.0)
+    rotation = ry(roll) @ rx(math.asin(sin_pitch)) @ rz(yaw)
+
+    up = [np.zeros(3)]
+    for e in range(edges):
+        up.append(up[int(skeleton.parents[e + 1])] + lengths[e] * up_directions[e])
+    upright = np.array(up)
+    p3d = upright @ rotation.T
+
+    distance = math.inf
+    p2d = p3d[:, [0, 2]].copy()
+    if sampling.distance is not None:
+        distance = between(sampling.distance, closed_above(draw(CAMERA, 0)))
+        p2d *= (distance / (distance + p3d[:, 1]))[:, None]
+    visibility = np.ones(edges + 1, bool)
+    for j in range(edges + 1):
+        if sampling.noise > 0:
+            radius = sampling.noise * math.sqrt(-2 * math.log(closed_above(draw(NOISE, 2 * j))))
+            angle = 2 * math.pi * closed_below(draw(NOISE, 2 * j + 1))
+            p2d[j] += [radius * math.cos(angle), radius * math.sin(angle)]
+        visibility[j] = draw(MISSING, j) >= sampling.missing * 2**32
+    p2d[~visibility] = np.nan
+    return Sample(
+        p2d=p2d,
+        o=inverse(p3d, skeleton),
+        p3d=p3d,
+        o_up=inverse(upright, skeleton),
+        rotation=rotation,
+        visibility=visibility,
+        angles=angles,
+        directions=up_directions @ rotation.T,
+        sin_pitch=sin_pitch,
+        distance=distance,
+    )
