@@ -1,5 +1,6 @@
 """The skeleton format: what is read, what is refused and in which words, what a rewrite keeps."""
 
+import copy
 import json
 import os
 import random
@@ -445,7 +446,7 @@ def _mutate(tree: object, dice: random.Random) -> None:
             continue
         match dice.randrange(3):
             case 0:
-                holder[key] = dice.choice(JUNK)  # type: ignore[index]
+                holder[key] = copy.deepcopy(dice.choice(JUNK))  # type: ignore[index]
             case 1:
                 del holder[key]  # type: ignore[attr-defined]
             case 2 if isinstance(holder, dict):
