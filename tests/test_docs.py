@@ -72,6 +72,17 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     assert not missing
 
 
+def test_every_command_and_option_is_told() -> None:
+    from posesynth.cli import posesynth
+
+    page = (ROOT / "docs" / "cli.md").read_text()
+    for name, command in posesynth.commands.items():
+        assert f"## {name}\n" in page
+        for parameter in command.params:
+            for option in parameter.opts:
+                assert not option.startswith("--") or f"`{option}`" in page or f" {option} " in page, f"{name} {option}"
+
+
 @pytest.mark.parametrize(
     "fence", ["```python\n1 / 0\n```", "```python\nassert 1 == 2\n```", "```bash\nfalse\nexit 0\n```"]
 )
