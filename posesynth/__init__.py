@@ -15,8 +15,9 @@ from .sampler import Batch, sample
 from .skeleton import Skeleton, load_skeleton
 
 if TYPE_CHECKING:
+    from .pipe import read_stream
     from .store import Dataset, open  # noqa: A004
-    from .stream import PoseStream, read_stream
+    from .stream import PoseStream
 
 __all__ = [
     "Batch",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 # Found on first use, so that importing posesynth costs numpy and numba but not zarr, h5py or torch.
-_LAZY = {"Dataset": ".store", "open": ".store", "PoseStream": ".stream", "read_stream": ".stream"}
+_LAZY = {"Dataset": ".store", "open": ".store", "PoseStream": ".stream", "read_stream": ".pipe"}
 
 
 def __getattr__(name: str) -> Any:
