@@ -24,9 +24,16 @@ from numba.core.serialize import dumps
 _DIGEST = 32  # bytes of SHA-256 at the head of a file
 
 
+# Without Python's check for a zero divisor, which would keep every loop with a division from running on vectors.
+_OPTIONS = {"nogil": True, "error_model": "numpy"}
+
+stage = njit(**_OPTIONS)
+"""Compile a function that kernels call."""
+
+
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile with `njit(nogil=True)`, and keep the machine code for the next process."""
-    compiled = njit(nogil=True)(function)
+    """Compile a function that Python calls, and keep the machine code for the next process."""
+    compiled = njit(**_OPTIONS)(function)
     compiled._cache = _KernelCache(function)
     return compiled  # type: ignore[no-any-return]
 

@@ -1,17 +1,17 @@
 """f: O -> P3D and its inverse (equations 5 and 6), the frames bones carry, the view and the projection.
 
 First the batched functions a user calls, then the block stages the sampler is made of.  A *row* is BLOCK
-contiguous float32, one value a sample; each stage is one loop over few rows with a constant trip count,
-which is what lets LLVM run it on whole vectors.
+contiguous values, one a sample; a *stack* is a flat array of rows, row k at k * BLOCK.  LLVM runs a stage on whole
+vectors because its trip count is constant and the rows of a stack lie at constant distances, which it can see
+cannot overlap; rows of a two-dimensional array would have to be checked one against the other at run time.
 """
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from .compilation import kernel
+from .compilation import kernel, stage
 from .errors import InputError
 from .rng import BLOCK, U24
 from .skeleton import Skeleton
@@ -20,6 +20,7 @@ from .trigonometry import TO_HALF_TURNS, atan2, f32, log, sincospi
 _EIGHT = np.uint32(8)
 _ONE, _MINUS_TWO, _ZERO = f32(1), f32(-2), f32(0)
 _NAN = f32(np.nan)
+_TWO_U24 = f32(2) * U24  # half turns of a whole circle
 
 
 def forward(o: ArrayLike, skeleton: Skeleton) -> NDArray[np.float32]:
@@ -86,202 +87,207 @@ def _inverse(p3d: Any, parents: Any, o: Any) -> None:
             o[b, e, 2] = atan2(y, x)
 
 
-@njit(nogil=True)
-def sincos_uniform(words, lo, span, sin, cos):  # type: ignore[no-untyped-def]
-    """sin and cos of an angle drawn from U(lo, lo + span) half turns."""
-    for s in range(BLOCK):
-        sin[s], cos[s] = sincospi(lo + f32(words[s] >> _EIGHT) * U24 * span)
+@stage
+def _half_turns(word, lo, span):  # type: ignore[no-untyped-def]
+    return lo + f32(word >> _EIGHT) * U24 * span
 
 
-@njit(nogil=True)
+@stage
 def uniform(words, lo, span, out):  # type: ignore[no-untyped-def]
     """U(lo, lo + span), never lo itself unless span is 0: a length drawn from (0, 1] cannot vanish."""
     for s in range(BLOCK):
         out[s] = lo + (f32(words[s] >> _EIGHT) + _ONE) * U24 * span
 
 
-@njit(nogil=True)
+@stage
 def largest(a, out):  # type: ignore[no-untyped-def]
     for s in range(BLOCK):
         out[s] = max(out[s], a[s])
 
 
-@njit(nogil=True)
+@stage
 def divide(a, b, out):  # type: ignore[no-untyped-def]
     for s in range(BLOCK):
         out[s] = a[s] / b[s]
 
 
-@njit(nogil=True)
-def copy(a, out):  # type: ignore[no-untyped-def]
-    """A written-out loop: several times faster than ``out[:] = a`` on a row."""
-    for s in range(BLOCK):
-        out[s] = a[s]
-
-
-@njit(nogil=True)
-def constant(value, out):  # type: ignore[no-untyped-def]
-    for s in range(BLOCK):
-        out[s] = value
-
-
-@njit(nogil=True)
-def product(a, b, out):  # type: ignore[no-untyped-def]
-    for s in range(BLOCK):
-        out[s] = a[s] * b[s]
-
-
-@njit(nogil=True)
-def multiply_add(a, b, c, out):  # type: ignore[no-untyped-def]
-    """out = a + b c."""
-    for s in range(BLOCK):
-        out[s] = a[s] + b[s] * c[s]
-
-
-@njit(nogil=True)
-def _dot(a, x, b, y, c, z, out):  # type: ignore[no-untyped-def]
-    for s in range(BLOCK):
-        out[s] = a[s] * x[s] + b[s] * y[s] + c[s] * z[s]
-
-
-@njit(nogil=True)
-def rotate(frame, v, out):  # type: ignore[no-untyped-def]
-    """out = F v for rows frame (9, BLOCK), row-major, and v, out (3, BLOCK)."""
-    for i in range(3):
-        _dot(frame[3 * i], v[0], frame[3 * i + 1], v[1], frame[3 * i + 2], v[2], out[i])
-
-
-@njit(nogil=True)
-def spherical_direction(sa, ca, sb, cb, out):  # type: ignore[no-untyped-def]
-    """Unit vector at theta (sa, ca) and phi (sb, cb): the bone's direction of equation 5."""
-    product(sa, cb, out[0])
-    product(sa, sb, out[1])
-    copy(ca, out[2])
-
-
-@njit(nogil=True)
-def flexion_direction(sa, ca, sb, cb, out):  # type: ignore[no-untyped-def]
-    """Rx(flexion) Ry(abduction) e_z."""
-    copy(sb, out[0])
-    for s in range(BLOCK):
-        out[1, s] = -(sa[s] * cb[s])
-    product(ca, cb, out[2])
-
-
-@njit(nogil=True)
-def spherical_frame(sa, ca, sb, cb, out):  # type: ignore[no-untyped-def]
-    """Rz(phi) Ry(theta) Rz(-phi) as rows (9, BLOCK): the turn that swings z onto the bone without spinning about it."""
-    for s in range(BLOCK):
-        fall = ca[s] - _ONE
-        out[0, s] = _ONE + cb[s] * cb[s] * fall
-        out[1, s] = cb[s] * sb[s] * fall
-        out[4, s] = _ONE + sb[s] * sb[s] * fall
-    copy(out[1], out[3])
-    product(sa, cb, out[2])
-    product(sa, sb, out[5])
-    for s in range(BLOCK):
-        out[6, s] = -out[2, s]
-        out[7, s] = -out[5, s]
-    copy(ca, out[8])
-
-
-@njit(nogil=True)
-def flexion_frame(sa, ca, sb, cb, out):  # type: ignore[no-untyped-def]
-    """Rx(flexion) Ry(abduction) as rows (9, BLOCK)."""
-    copy(cb, out[0])
-    constant(_ZERO, out[1])
-    copy(sb, out[2])
-    product(sa, sb, out[3])
-    copy(ca, out[4])
-    product(ca, sb, out[6])
-    copy(sa, out[7])
-    product(ca, cb, out[8])
-    for s in range(BLOCK):
-        out[5, s] = -(sa[s] * cb[s])
-        out[6, s] = -out[6, s]
-
-
-@njit(nogil=True)
-def carry(frame, turn, out):  # type: ignore[no-untyped-def]
-    """out = F T, all rows (9, BLOCK)."""
-    for i in range(3):
-        for j in range(3):
-            _dot(frame[3 * i], turn[j], frame[3 * i + 1], turn[3 + j], frame[3 * i + 2], turn[6 + j], out[3 * i + j])
-
-
-@njit(nogil=True)
-def view_rotation(words, yaw, pitch, roll, work, out):  # type: ignore[no-untyped-def]
-    """R = Ry(roll) Rx(pitch) Rz(yaw) as rows (9, BLOCK); sin(pitch), not pitch, is uniform.
+@stage
+def view_rotation(words, yaw, pitch, roll, out):  # type: ignore[no-untyped-def]
+    """R = Ry(roll) Rx(pitch) Rz(yaw), a stack of 9 (row-major); sin(pitch), not pitch, is uniform.
 
     That is the Haar measure of SO(3) in these angles, so the full box gives Haar-uniform rotations.
-    yaw, roll: (lo, span) in half turns; pitch: (lo, span) of its sine.  ``work``: (6, BLOCK).
+    words: stack of 3.  yaw, roll: (lo, span) in half turns; pitch: (lo, span) of its sine.
     """
-    sy, cy, sr, cr, sp, cp = work[0], work[1], work[2], work[3], work[4], work[5]
-    sincos_uniform(words[0], yaw[0], yaw[1], sy, cy)
-    sincos_uniform(words[1], roll[0], roll[1], sr, cr)
     for s in range(BLOCK):
-        sp[s] = min(max(pitch[0] + f32(words[2, s] >> _EIGHT) * U24 * pitch[1], -_ONE), _ONE)
-    for s in range(BLOCK):
-        cp[s] = np.sqrt(_ONE - sp[s] * sp[s])
-    for s in range(BLOCK):
-        out[0, s] = cr[s] * cy[s] + sr[s] * (sp[s] * sy[s])
-        out[1, s] = sr[s] * (sp[s] * cy[s]) - cr[s] * sy[s]
-        out[2, s] = sr[s] * cp[s]
-    for s in range(BLOCK):
-        out[3, s] = cp[s] * sy[s]
-        out[4, s] = cp[s] * cy[s]
-        out[5, s] = -sp[s]
-    for s in range(BLOCK):
-        out[6, s] = cr[s] * (sp[s] * sy[s]) - sr[s] * cy[s]
-        out[7, s] = sr[s] * sy[s] + cr[s] * (sp[s] * cy[s])
-        out[8, s] = cr[s] * cp[s]
+        sy, cy = sincospi(_half_turns(words[s], yaw[0], yaw[1]))
+        sr, cr = sincospi(_half_turns(words[BLOCK + s], roll[0], roll[1]))
+        sp = min(max(_half_turns(words[2 * BLOCK + s], pitch[0], pitch[1]), -_ONE), _ONE)
+        cp = np.sqrt(_ONE - sp * sp)
+        out[s] = cr * cy + sr * (sp * sy)
+        out[BLOCK + s] = sr * (sp * cy) - cr * sy
+        out[2 * BLOCK + s] = sr * cp
+        out[3 * BLOCK + s] = cp * sy
+        out[4 * BLOCK + s] = cp * cy
+        out[5 * BLOCK + s] = -sp
+        out[6 * BLOCK + s] = cr * (sp * sy) - sr * cy
+        out[7 * BLOCK + s] = sr * sy + cr * (sp * cy)
+        out[8 * BLOCK + s] = cr * cp
 
 
-@njit(nogil=True)
-def polar(x, y, z, theta):  # type: ignore[no-untyped-def]
-    """theta by atan2, never acos: near the poles acos keeps half the digits."""
+@stage
+def identity(out):  # type: ignore[no-untyped-def]
+    """The unit matrix, a stack of 9."""
+    for i in range(9):
+        row = out[i * BLOCK : (i + 1) * BLOCK]
+        for s in range(BLOCK):
+            row[s] = _ONE if i % 4 == 0 else _ZERO
+
+
+@stage
+def spherical_direction(words, theta, phi, out):  # type: ignore[no-untyped-def]
+    """The bone's unit vector in its frame (equation 5).  words: stack of 2; (lo, span) in half turns; out: stack of 3."""
     for s in range(BLOCK):
-        theta[s] = atan2(np.sqrt(x[s] * x[s] + y[s] * y[s]), z[s])
+        st, ct = sincospi(_half_turns(words[s], theta[0], theta[1]))
+        sp, cp = sincospi(_half_turns(words[BLOCK + s], phi[0], phi[1]))
+        out[s] = st * cp
+        out[BLOCK + s] = st * sp
+        out[2 * BLOCK + s] = ct
 
 
-@njit(nogil=True)
-def azimuth(x, y, phi):  # type: ignore[no-untyped-def]
+@stage
+def flexion_direction(words, flexion, abduction, out):  # type: ignore[no-untyped-def]
+    """Rx(flexion) Ry(abduction) e_z, as `spherical_direction`."""
     for s in range(BLOCK):
-        phi[s] = atan2(y[s], x[s])
+        sf, cf = sincospi(_half_turns(words[s], flexion[0], flexion[1]))
+        sa, ca = sincospi(_half_turns(words[BLOCK + s], abduction[0], abduction[1]))
+        out[s] = sa
+        out[BLOCK + s] = -(sf * ca)
+        out[2 * BLOCK + s] = cf * ca
 
 
-@njit(nogil=True)
+@stage
+def spherical_turn(words, theta, phi, out):  # type: ignore[no-untyped-def]
+    """Rz(phi) Ry(theta) Rz(-phi), a stack of 9: the turn that swings z onto the bone without spinning about it."""
+    for s in range(BLOCK):
+        st, ct = sincospi(_half_turns(words[s], theta[0], theta[1]))
+        sp, cp = sincospi(_half_turns(words[BLOCK + s], phi[0], phi[1]))
+        fall = ct - _ONE
+        out[s] = _ONE + cp * cp * fall
+        out[BLOCK + s] = cp * sp * fall
+        out[2 * BLOCK + s] = st * cp
+        out[3 * BLOCK + s] = cp * sp * fall
+        out[4 * BLOCK + s] = _ONE + sp * sp * fall
+        out[5 * BLOCK + s] = st * sp
+        out[6 * BLOCK + s] = -(st * cp)
+        out[7 * BLOCK + s] = -(st * sp)
+        out[8 * BLOCK + s] = ct
+
+
+@stage
+def flexion_turn(words, flexion, abduction, out):  # type: ignore[no-untyped-def]
+    """Rx(flexion) Ry(abduction), a stack of 9."""
+    for s in range(BLOCK):
+        sf, cf = sincospi(_half_turns(words[s], flexion[0], flexion[1]))
+        sa, ca = sincospi(_half_turns(words[BLOCK + s], abduction[0], abduction[1]))
+        out[s] = ca
+        out[BLOCK + s] = _ZERO
+        out[2 * BLOCK + s] = sa
+        out[3 * BLOCK + s] = sf * sa
+        out[4 * BLOCK + s] = cf
+        out[5 * BLOCK + s] = -(sf * ca)
+        out[6 * BLOCK + s] = -(cf * sa)
+        out[7 * BLOCK + s] = sf
+        out[8 * BLOCK + s] = cf * ca
+
+
+@stage
+def rotate(frame, v, out):  # type: ignore[no-untyped-def]
+    """out = F v: stacks of 9, 3 and 3."""
+    for s in range(BLOCK):
+        x, y, z = v[s], v[BLOCK + s], v[2 * BLOCK + s]
+        out[s] = frame[s] * x + frame[BLOCK + s] * y + frame[2 * BLOCK + s] * z
+        out[BLOCK + s] = frame[3 * BLOCK + s] * x + frame[4 * BLOCK + s] * y + frame[5 * BLOCK + s] * z
+        out[2 * BLOCK + s] = frame[6 * BLOCK + s] * x + frame[7 * BLOCK + s] * y + frame[8 * BLOCK + s] * z
+
+
+@stage
+def _row_times_turn(row, turn, out):  # type: ignore[no-untyped-def]
+    for s in range(BLOCK):
+        a, b, c = row[s], row[BLOCK + s], row[2 * BLOCK + s]
+        out[s] = a * turn[s] + b * turn[3 * BLOCK + s] + c * turn[6 * BLOCK + s]
+        out[BLOCK + s] = a * turn[BLOCK + s] + b * turn[4 * BLOCK + s] + c * turn[7 * BLOCK + s]
+        out[2 * BLOCK + s] = a * turn[2 * BLOCK + s] + b * turn[5 * BLOCK + s] + c * turn[8 * BLOCK + s]
+
+
+@stage
+def carry(frame, turn, out):  # type: ignore[no-untyped-def]
+    """out = F T: stacks of 9."""
+    for i in range(0, 9 * BLOCK, 3 * BLOCK):
+        _row_times_turn(frame[i : i + 3 * BLOCK], turn, out[i : i + 3 * BLOCK])
+
+
+@stage
+def place(parent, r, d, out):  # type: ignore[no-untyped-def]
+    """Joint = parent + r d (equation 5): stacks of 3, 1, 3 and 3."""
+    for s in range(BLOCK):
+        out[s] = parent[s] + r[s] * d[s]
+        out[BLOCK + s] = parent[BLOCK + s] + r[s] * d[BLOCK + s]
+        out[2 * BLOCK + s] = parent[2 * BLOCK + s] + r[s] * d[2 * BLOCK + s]
+
+
+@stage
+def to_angles(d, out):  # type: ignore[no-untyped-def]
+    """Canonical theta and phi (stack of 2) of unit vectors d (stack of 3).
+
+    theta by atan2, never acos: near the poles acos keeps half the digits.
+    """
+    for s in range(BLOCK):
+        x, y = d[s], d[BLOCK + s]
+        out[s] = atan2(np.sqrt(x * x + y * y), d[2 * BLOCK + s])
+        out[BLOCK + s] = atan2(y, x)
+
+
+@stage
 def zero_without_length(r, out):  # type: ignore[no-untyped-def]
-    """A bone of length 0 has no direction: its angles are 0 by definition."""
+    """A bone of length 0 has no direction: its angles (stack of 2) are 0 by definition."""
     for s in range(BLOCK):
-        out[s] = out[s] if r[s] > _ZERO else _ZERO
+        exists = r[s] > _ZERO
+        out[s] = out[s] if exists else _ZERO
+        out[BLOCK + s] = out[BLOCK + s] if exists else _ZERO
 
 
-@njit(nogil=True)
-def project(x, y, z, distance, u, v):  # type: ignore[no-untyped-def]
-    """Perspective image of (x, y, z) by a camera at (0, -distance, 0) looking along +y; unit scale at the root's depth."""
+@stage
+def orthographic(joint, out):  # type: ignore[no-untyped-def]
+    """The image (x, z), a stack of 2, of joint, a stack of 3."""
     for s in range(BLOCK):
-        scale = distance[s] / (distance[s] + y[s])
-        u[s] = x[s] * scale
-        v[s] = z[s] * scale
+        out[s] = joint[s]
+        out[BLOCK + s] = joint[2 * BLOCK + s]
 
 
-@njit(nogil=True)
-def add_normal(words, sigma, u, v):  # type: ignore[no-untyped-def]
-    """Add independent N(0, sigma^2) to u and v (Box-Muller)."""
-    a, b = words[0], words[1]
+@stage
+def perspective(joint, distance, out):  # type: ignore[no-untyped-def]
+    """The image by a camera at (0, -distance, 0) looking along +y; unit scale at the root's depth."""
     for s in range(BLOCK):
-        radius = sigma * np.sqrt(_MINUS_TWO * log((f32(a[s] >> _EIGHT) + _ONE) * U24))
-        sin, cos = sincospi(f32(b[s] >> _EIGHT) * (U24 * f32(2)))
-        u[s] += radius * cos
-        v[s] += radius * sin
+        scale = distance[s] / (distance[s] + joint[BLOCK + s])
+        out[s] = joint[s] * scale
+        out[BLOCK + s] = joint[2 * BLOCK + s] * scale
 
 
-@njit(nogil=True)
-def hide(words, threshold, u, v, visible):  # type: ignore[no-untyped-def]
-    """Where the word falls below the threshold the joint is not seen: visible = 0 and its image is NaN, never a number."""
+@stage
+def add_normal(words, sigma, out):  # type: ignore[no-untyped-def]
+    """Add independent N(0, sigma^2) to both rows of out (Box-Muller).  words: stack of 2."""
+    for s in range(BLOCK):
+        radius = sigma * np.sqrt(_MINUS_TWO * log((f32(words[s] >> _EIGHT) + _ONE) * U24))
+        sin, cos = sincospi(f32(words[BLOCK + s] >> _EIGHT) * _TWO_U24)
+        out[s] += radius * cos
+        out[BLOCK + s] += radius * sin
+
+
+@stage
+def hide(words, threshold, out, visible):  # type: ignore[no-untyped-def]
+    """Where the word falls below the threshold the joint is not seen: visible = 0, and its image is NaN, no number."""
     for s in range(BLOCK):
         seen = np.uint64(words[s]) >= threshold
         visible[s] = _ONE if seen else _ZERO
-        u[s] = u[s] if seen else _NAN
-        v[s] = v[s] if seen else _NAN
+        out[s] = out[s] if seen else _NAN
+        out[BLOCK + s] = out[BLOCK + s] if seen else _NAN

@@ -6,7 +6,8 @@ made by anyone in any order.  Each purpose has its own stream, so using one chan
 """
 
 import numpy as np
-from numba import njit
+
+from .compilation import stage
 
 # Samples are made in blocks, one row of BLOCK contiguous values a quantity: small enough for the cache,
 # and a constant, without which LLVM does not run the samples of a row side by side.
@@ -22,7 +23,7 @@ _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 U24 = np.float32(2.0**-24)
 
 
-@njit(nogil=True)
+@stage
 def _round(c0, c1, c2, c3, k0, k1, n):  # type: ignore[no-untyped-def]
     k0 = (k0 + np.uint64(n) * _W0) & _MASK
     k1 = (k1 + np.uint64(n) * _W1) & _MASK
@@ -31,7 +32,7 @@ def _round(c0, c1, c2, c3, k0, k1, n):  # type: ignore[no-untyped-def]
     return (p1 >> _SHIFT) ^ c1 ^ k0, p1 & _MASK, (p0 >> _SHIFT) ^ c3 ^ k1, p0 & _MASK
 
 
-@njit(nogil=True)
+@stage
 def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Philox4x32-10: four counter words and two key words -> four words (uint64 holding 32 bits each).
 
@@ -50,17 +51,25 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@njit(nogil=True)
-def _call(w0, w1, w2, w3, start, call, stream, k0, k1):  # type: ignore[no-untyped-def]
+@stage
+def _call(words, start, call, stream, k0, k1):  # type: ignore[no-untyped-def]
     for s in range(BLOCK):
         index = start + np.uint64(s)
-        w0[s], w1[s], w2[s], w3[s] = philox(index & _MASK, index >> _SHIFT, call, stream, k0, k1)
+        a, b, c, d = philox(index & _MASK, index >> _SHIFT, call, stream, k0, k1)
+        words[s] = a
+        words[BLOCK + s] = b
+        words[2 * BLOCK + s] = c
+        words[3 * BLOCK + s] = d
 
 
-@njit(nogil=True)
-def fill(words, seed, start, stream):  # type: ignore[no-untyped-def]
-    """Words of samples start, start + 1, ... of one stream: ``words[4 * call + k, s]``, uint32, (4 * calls, BLOCK)."""
+@stage
+def fill(words, count, seed, start, stream):  # type: ignore[no-untyped-def]
+    """The first `count` words of one stream for samples start, start + 1, ..., start + BLOCK - 1.
+
+    words: flat uint32; word w of sample start + s comes to stand at ``w * BLOCK + s``.  There must be room for
+    `count` rounded up to a multiple of 4.
+    """
     k0, k1 = seed & _MASK, seed >> _SHIFT
-    for call in range(words.shape[0] // 4):
-        i = 4 * call
-        _call(words[i], words[i + 1], words[i + 2], words[i + 3], start, np.uint64(call), np.uint64(stream), k0, k1)
+    for call in range((count + 3) // 4):
+        i = 4 * call * BLOCK
+        _call(words[i : i + 4 * BLOCK], start, np.uint64(call), np.uint64(stream), k0, k1)

@@ -8,10 +8,11 @@ butterfly steps, and stored as sixteen pieces of records.  Values are only moved
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .compilation import stage
 from .rng import BLOCK
 
 TILE = 16
@@ -43,7 +44,7 @@ def _butterfly(builder: Any, vectors: list[Any]) -> list[Any]:
 
 @intrinsic
 def _tile(typing: Any, rows: Any, order: Any, j: Any, s: Any, out: Any, at: Any, width: Any) -> Any:
-    """``out[at + i * width + k] = rows[order[j + k], s + i]`` for i < 16, k < min(16, width - j).
+    """``out[at + i * width + k] = rows[order[j + k] * BLOCK + s + i]`` for i < 16, k < min(16, width - j).
 
     ``order`` must hold at least j + 16 entries; only the first `width` are written.
     """
@@ -85,11 +86,11 @@ def _tile(typing: Any, rows: Any, order: Any, j: Any, s: Any, out: Any, at: Any,
     return types.void(rows, order, j, s, out, at, width), codegen
 
 
-@njit(nogil=True)
+@stage
 def to_records(rows, order, width, out, first, count):  # type: ignore[no-untyped-def]
-    """Write samples 0..count-1 of a block: ``out[(first + s) * width + k] = rows[order[k], s]``.
+    """Write samples 0..count-1 of a block: ``out[(first + s) * width + k] = rows[order[k] * BLOCK + s]``.
 
-    ``rows``: (R, BLOCK) float32; ``order``: int32, `width` row numbers padded to a multiple of 16; ``out``: flat float32.
+    ``rows``: flat float32, row r at r * BLOCK; ``order``: int32, `width` row numbers padded to a multiple of 16; ``out``: flat float32.
     """
     whole = count // TILE * TILE
     for s in range(0, whole, TILE):
@@ -97,4 +98,4 @@ def to_records(rows, order, width, out, first, count):  # type: ignore[no-untype
             _tile(rows, order, j, s, out, (first + s) * width + j, width)
     for s in range(whole, count):
         for k in range(width):
-            out[(first + s) * width + k] = rows[order[k], s]
+            out[(first + s) * width + k] = rows[order[k] * BLOCK + s]
