@@ -219,7 +219,7 @@ def stream(skeleton: str, batch: int, n: int | None, seed: int, start: int, arra
 
     posesynth.read_stream reads them; docs/streaming.md says how any other language can.
     """
-    from .stream import write_stream
+    from .pipe import write_stream
 
     made = _skeleton(skeleton, **sampling)
     write_stream(made, sys.stdout.buffer, batch_size=batch, n=n, seed=seed, start=start, arrays=_names(arrays))
