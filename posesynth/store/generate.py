@@ -1,0 +1,239 @@
+"""Writing a data set: `generate`, which starts, resumes and mends alike, and the pure `write_shard` it repeats."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+
+from posesynth.errors import InputError
+from posesynth.sampler import cores
+from posesynth.store.manifest import ShardRecord
+from posesynth.store.plan import Plan, difference, shown
+from posesynth.store.target import HDF5_ENDINGS, Target, target
+
+_MEMORY = 2**30  # bytes of shards that the threads of one process may hold
+_METADATA = 2**20  # bytes put aside for everything that is not a shard
+
+Progress = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run of `generate` did, in shards; `complete`: the set is whole."""
+
+    written: int
+    reused: int
+    complete: bool
+
+
+def write_shard(plan: Plan, out: str | os.PathLike[str], k: int, threads: int = 1) -> ShardRecord:
+    """Make shard k of a set that `generate` has begun and write it, whole and durable.
+
+    Depends on nothing but its arguments, so any thread, process or machine that sees `out` may do it, twice too.
+    """
+    return target(out).write(plan, k, threads)
+
+
+def generate(
+    plan: Plan,
+    out: str | os.PathLike[str],
+    *,
+    workers: int = 1,
+    shards: tuple[int, int] | None = None,
+    executor: Executor | None = None,
+    in_flight: int | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Write the set of `plan` at `out` (ending in .zarr, .h5 or .hdf5), or go on where an earlier run ended.
+
+    Shards that are there are kept if their bytes have the digest of the journal or manifest, and made again if not;
+    a finished set is checked in the same way.  The result does not depend on how it was reached.
+
+    workers: processes; 1 uses threads of this one.  shards: only shards A..B-1 of (A, B), for job arrays; the job that
+    finds all of them written makes the set whole.  executor: runs `write_shard` elsewhere, with at most in_flight
+    shards at a time.  progress: called with the number of samples of each shard that is done.
+    Raises InputError: another set or something else is at `out`, too little space, a write fails.  What is written
+    stays, and the same call goes on from there; so too after KeyboardInterrupt.
+    """
+    place = target(out)
+    _check_options(plan, place, workers, shards)
+    _check_same(plan, place)
+    with _as_input_error(plan, place):
+        _check_space(plan, place, _stated(plan, place))
+        with place.lock(shared=shards is not None):
+            _check_same(plan, place)
+            place.prepare(plan, alone=shards is None)
+            records = _sound(plan, place, shards, progress)
+            reused = len(records)
+            todo = [k for k in range(*(shards or (0, plan.shards))) if k not in records]
+            with _pool(plan, executor, workers, in_flight, len(todo)) as (pool, limit, threads):
+                for record in _write_all(plan, place, pool, limit, threads, todo):
+                    records[record.k] = record
+                    if progress:
+                        progress(record.stop - record.start)
+            if shards is None:
+                place.finish(plan, records)
+        complete = shards is None or _finish_together(plan, place)
+    return Summary(len(todo), reused, complete)
+
+
+def _check_options(plan: Plan, place: Target, workers: int, shards: tuple[int, int] | None) -> None:
+    faults = []
+    if not 1 <= workers <= 1024:
+        faults.append(f"workers: is {workers}; expected 1 to 1024")
+    if shards is not None:
+        if place.where.endswith(HDF5_ENDINGS):
+            faults.append("shards: an HDF5 file is written by one run; expected a path ending in .zarr")
+        elif not 0 <= shards[0] < shards[1] <= plan.shards:
+            faults.append(f"shards: is {shards[0]}:{shards[1]}; expected A:B with 0 <= A < B <= {plan.shards}")
+    if faults:
+        raise InputError(*faults)
+
+
+def _check_same(plan: Plan, place: Target) -> None:
+    there = place.identity()
+    if there is None:
+        return
+    field = difference(plan.identity, there)
+    if field:
+        raise InputError(
+            f"{place.where}: {field}: is {shown(there.get(field))} in the set that is there and "
+            f"{shown(plan.identity[field])} in this one; expected the same, or another path"
+        )
+
+
+def _stated(plan: Plan, place: Target) -> set[int]:
+    return set(place.claims(plan)) if place.identity() is not None else set()
+
+
+def _check_space(plan: Plan, place: Target, written: set[int]) -> None:
+    needed, free = _needed(plan, place, written), place.free()
+    if needed and free is not None and free < needed:
+        raise InputError(
+            f"{place.where}: needs {size(needed)} ({needed} bytes), but {size(free)} ({free} bytes) are free; "
+            "expected more space, another path, a smaller n, or float16"
+        )
+
+
+def _needed(plan: Plan, place: Target, written: set[int]) -> int:
+    # All full shards take the same.
+    last = plan.shards - 1
+    full = plan.shards - 1 - len(written - {last})
+    missing = full * place.nbytes(plan, 0) + (0 if last in written else place.nbytes(plan, last))
+    return missing + _METADATA if missing else 0
+
+
+def _sound(
+    plan: Plan, place: Target, shards: tuple[int, int] | None, progress: Progress | None
+) -> dict[int, ShardRecord]:
+    wanted = range(*(shards or (0, plan.shards)))
+    claims = [record for k, record in sorted(place.claims(plan).items()) if k in wanted]
+    records = {}
+    with ThreadPoolExecutor(cores()) as pool:
+        for record, sound in zip(claims, pool.map(lambda r: place.is_sound(plan, r), claims), strict=True):
+            if sound:
+                records[record.k] = record
+                if progress:
+                    progress(record.stop - record.start)
+    return records
+
+
+@contextmanager
+def _pool(
+    plan: Plan, executor: Executor | None, workers: int, in_flight: int | None, todo: int
+) -> Iterator[tuple[Executor, int, int]]:
+    """An executor, how many shards it is given at a time, and the threads that make each."""
+    if executor is not None:
+        yield executor, in_flight or 2 * cores(), 1
+    elif workers > 1:
+        count = min(workers, max(todo, 1))
+        with ProcessPoolExecutor(count, get_context("spawn"), initializer=_in_worker) as processes:
+            yield processes, count, 1
+    else:
+        held = plan.shard * sum(map(plan.record_bytes, plan.arrays)) * 3 // 2
+        count = max(1, min(cores(), todo, _MEMORY // held, in_flight or todo))
+        with ThreadPoolExecutor(count) as pool:
+            yield pool, count, max(1, cores() // count)
+
+
+def _in_worker() -> None:
+    # The parent handles Ctrl-C.  A worker whose parent was killed must not write on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _write_all(
+    plan: Plan, place: Target, pool: Executor, limit: int, threads: int, todo: list[int]
+) -> Iterator[ShardRecord]:
+    running: set[Future[ShardRecord]] = set()
+    waiting = iter(todo)
+    try:
+        while True:
+            for k in waiting:
+                running.add(pool.submit(write_shard, plan, place.where, k, threads))
+                if len(running) >= limit:
+                    break
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        for future in running:
+            future.cancel()
+        wait(running)
+
+
+def _finish_together(plan: Plan, place: Target) -> bool:
+    # The last job of an array to end finds itself alone and all shards written.
+    try:
+        with place.lock(shared=False):
+            records = place.claims(plan)
+            if len(records) == plan.shards:
+                place.finish(plan, records)
+    except InputError:
+        pass  # another job still works here and will come by
+    return place.is_complete()
+
+
+@contextmanager
+def _as_input_error(plan: Plan, place: Target) -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool:
+        raise InputError(
+            f"{place.where}: a worker process died (out of memory?); the same command again goes on, "
+            "with fewer workers or smaller shards"
+        ) from None
+    except OSError as error:
+        try:
+            needed, free = _needed(plan, place, _stated(plan, place)), place.free()
+            space = f"; {needed} bytes are still needed and {free} are free"
+        except (OSError, InputError):
+            space = ""
+        raise InputError(
+            f"{place.where}: cannot be written ({error.strerror or error}){space}; "
+            "the same command again goes on from what is written"
+        ) from None
+
+
+def size(nbytes: int) -> str:
+    """A number of bytes for people: 7.7 GB."""
+    amount = float(nbytes)
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if amount < 999.5 or unit == "TB":
+            break
+        amount /= 1000
+    return f"{nbytes} bytes" if unit == "bytes" else f"{amount:.3g} {unit}"
