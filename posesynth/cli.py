@@ -11,13 +11,13 @@ import click
 from .errors import InputError, did_you_mean
 
 INTERRUPTED = 130
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A whole number that may be written 1000, 1e6, 25M or 1.5G."""
 
     name = "number"
-    _units = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
     def __init__(self, least: int = 0, below: int = 2**63) -> None:
         self.least, self.below = least, below
@@ -31,7 +31,7 @@ class Size(click.ParamType):
         try:
             if not value[:1].isdigit() and value[:1] not in "+-.":
                 raise InvalidOperation
-            number = Decimal(value[: len(value) - len(unit)]) * self._units[unit]
+            number = Decimal(value[: len(value) - len(unit)]) * UNITS[unit]
             whole = int(number)
         except (InvalidOperation, KeyError, ValueError, OverflowError):
             self.fail(f"'{value[:40]}' is no number; expected one like 1000, 1e6, 25M or 1.5G", param, ctx)
@@ -42,7 +42,7 @@ class Size(click.ParamType):
         return whole
 
 
-class Bounds(click.ParamType):
+class Bounds(click.ParamType[tuple[float, float]]):
     """LO:HI."""
 
     name = "LO:HI"
@@ -57,7 +57,7 @@ class Bounds(click.ParamType):
         return low, high
 
 
-class Shards(click.ParamType):
+class Shards(click.ParamType[tuple[int, int]]):
     """A:B, the shards A, A + 1, ... B - 1."""
 
     name = "A:B"

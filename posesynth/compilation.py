@@ -16,26 +16,28 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba import njit
+from numba import config, njit
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 _DIGEST = 32  # bytes of SHA-256 at the head of a file
 
+_sources: set[str] = set()
 
-# Without Python's check for a zero divisor, which would keep every loop with a division from running on vectors.
-_OPTIONS = {"nogil": True, "error_model": "numpy"}
 
-stage = njit(**_OPTIONS)
-"""Compile a function that kernels call."""
+def stage(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function that kernels call."""
+    _sources.add(function.__code__.co_filename)
+    # Without Python's check for a zero divisor, which would keep every loop with a division from running on vectors.
+    return njit(nogil=True, error_model="numpy")(function)
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function that Python calls, and keep the machine code for the next process."""
-    compiled = njit(**_OPTIONS)(function)
+    compiled: Any = stage(function)
     compiled._cache = _KernelCache(function)
-    return compiled  # type: ignore[no-any-return]
+    return compiled
 
 
 class _KernelCache(_Cache):  # type: ignore[misc]
@@ -67,7 +69,8 @@ class _KernelCache(_Cache):  # type: ignore[misc]
             data = path.read_bytes()
             if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
                 return None
-            return CompileResult._rebuild(target_context, *pickle.loads(data[_DIGEST:]))
+            rebuild: Any = CompileResult._rebuild
+            return rebuild(target_context, *pickle.loads(data[_DIGEST:]))
         except Exception:  # whatever a strange entry does, compiling mends it
             return None
 
@@ -76,7 +79,7 @@ class _KernelCache(_Cache):  # type: ignore[misc]
         path = self._path(sig, data.codegen)
         if path is None:
             return
-        payload = dumps(data._reduce())
+        payload: bytes = dumps(data._reduce())  # type: ignore[no-untyped-call]
         try:
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernel-")
             try:
@@ -92,16 +95,16 @@ class _KernelCache(_Cache):  # type: ignore[misc]
         directory = _directory() if self._on else None
         if directory is None:
             return None
-        key = repr((sig, codegen.magic_tuple(), numba.__version__, numba.config.OPT, _sources()))
+        key = repr((sig, codegen.magic_tuple(), numba.__version__, getattr(config, "OPT", None), _sources_digest()))
         return directory / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.kernel"
 
 
 @cache
-def _sources() -> str:
-    """A digest of every module of this package."""
+def _sources_digest() -> str:
+    """Of every file that a stage stands in: all are imported before a kernel is first called."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted({*_sources, __file__}):
+        digest.update(Path(path).read_bytes())
     return digest.hexdigest()
 
 

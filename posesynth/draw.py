@@ -32,7 +32,8 @@ def sample_sheet(skeleton: Skeleton, batch: Batch, path: Path, title: str) -> No
 
     Writes `path` (PNG, or any suffix matplotlib writes).  Raises InputError where that cannot be done.
     """
-    assert batch.p3d is not None and batch.o_up is not None
+    assert batch.p3d is not None
+    assert batch.o_up is not None
     upright = forward(batch.o_up, skeleton) @ _three_quarter_view().T
     rows = []
     for first in range(0, min(2 * COLUMNS, len(batch)), COLUMNS):
@@ -78,7 +79,8 @@ def _three_quarter_view() -> NDArray[np.float64]:
     yaw, pitch = math.radians(58), math.radians(14)
     turn = np.array([[math.cos(yaw), -math.sin(yaw), 0], [math.sin(yaw), math.cos(yaw), 0], [0, 0, 1]])
     nod = np.array([[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]])
-    return nod @ turn
+    view: NDArray[np.float64] = nod @ turn
+    return view
 
 
 def _colours(skeleton: Skeleton) -> list[str]:

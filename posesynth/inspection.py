@@ -28,7 +28,7 @@ def dataset(path: str, png: Path | None) -> None:
         for extent in shape:
             count *= extent
         size += count
-        print(f"  {name:<11}{str(dtype):<9}({', '.join(f'{extent:,}' for extent in shape)})  {bytes_of(count)}")
+        print(f"  {name:<11}{dtype!s:<9}({', '.join(f'{extent:,}' for extent in shape)})  {bytes_of(count)}")
     print(f"  {'in all':<11}{bytes_of(size)}\n")
     print("\n".join(describe(data.skeleton)))
     _draw(data.skeleton, data.seed, png or Path(f"{data.skeleton.name}.png"))

@@ -83,7 +83,7 @@ class Plan:
         # As the kernel judges it: a probability below 2^-33, say, is none.
         plain = len(self.tables.distance) == 0 and self.tables.sigma == 0 and self.tables.missing == 0
         e, n = np.arange(edges), np.arange(joints)
-        orders = (
+        orders: tuple[NDArray[Any], ...] = (
             rows.p3d + 3 * n[:, None] + [0, 2] if plain else rows.image + np.arange(2 * joints),
             rows.o + np.arange(3 * edges),
             rows.p3d + np.arange(3 * joints),
@@ -93,20 +93,16 @@ class Plan:
         self.layout = tuple(_padded(order) for order in orders)
         self._local = threading.local()
         classes = len(self.tables.length)
-        self._rows = {
-            "words": -(-max(2 * edges + classes, 2 * joints) // 4) * 4,
-            "rows": rows.total,
-            "lengths": classes + 1,
-            "frames": 9 * max(int(self.tables.keeps.max()) + 1, 1),
-            "scratch": 24,
-        }
+        slots = max(int(self.tables.keeps.max()) + 1, 1)
+        words = -(-max(2 * edges + classes, 2 * joints) // 4) * 4
+        self._rows = (words, rows.total, classes + 1, 9 * slots, 24)  # of each part of a workspace
 
     def workspace(self) -> Workspace:
         """This thread's scratch."""
         if not hasattr(self._local, "workspace"):
-            dtype = {"words": np.uint32}
+            words, *floats = self._rows
             self._local.workspace = Workspace(
-                **{name: np.zeros(rows * BLOCK, dtype.get(name, np.float32)) for name, rows in self._rows.items()}
+                np.zeros(words * BLOCK, np.uint32), *(np.zeros(rows * BLOCK, np.float32) for rows in floats)
             )
         return self._local.workspace  # type: ignore[no-any-return]
 
@@ -117,7 +113,7 @@ def plan(skeleton: Skeleton) -> Plan:
     return Plan(skeleton)
 
 
-def _padded(order: NDArray[np.int64]) -> NDArray[np.int32]:
+def _padded(order: NDArray[Any]) -> NDArray[np.int32]:
     flat = order.reshape(-1).astype(np.int32)
     return np.pad(flat, (0, -len(flat) % TILE))
 
@@ -138,7 +134,8 @@ def _tables(skeleton: Skeleton) -> Tables:
     longest = max(high for _, high in lengths)
     # The least a drawn length can be, over the most the longest can: far above what float32 rounds to 0.
     vanishes = np.array([max(low, high * 2.0**-25) < longest * 2.0**-100 for low, high in lengths])
-    pitch = [float(sincospi.py_func(f32(p / 180))[0]) for p in sampling.pitch]
+    sine: Any = sincospi.py_func  # type: ignore[attr-defined]  # not libm's: the tables are part of the stream
+    pitch = [float(sine(f32(p / 180))[0]) for p in sampling.pitch]
     half_turns = 1 / 180
     return Tables(
         parent=parent,

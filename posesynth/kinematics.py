@@ -145,7 +145,10 @@ def identity(out):  # type: ignore[no-untyped-def]
 
 @stage
 def spherical_direction(words, theta, phi, out):  # type: ignore[no-untyped-def]
-    """The bone's unit vector in its frame (equation 5).  words: stack of 2; (lo, span) in half turns; out: stack of 3."""
+    """The bone's unit vector in its frame (equation 5).
+
+    words: stack of 2; theta, phi: (lo, span) in half turns; out: stack of 3.
+    """
     for s in range(BLOCK):
         st, ct = sincospi(_half_turns(words[s], theta[0], theta[1]))
         sp, cp = sincospi(_half_turns(words[BLOCK + s], phi[0], phi[1]))

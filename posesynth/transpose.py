@@ -78,7 +78,8 @@ def _tile(typing: Any, rows: Any, order: Any, j: Any, s: Any, out: Any, at: Any,
                 counts = builder.shuffle_vector(count, count, _constants([0] * TILE))
                 mask = builder.icmp_unsigned("<", _constants(list(range(TILE))), counts)
                 signature_ = ir.FunctionType(ir.VoidType(), [_LANES, _LANES.as_pointer(), _INT, mask.type])
-                store = cgutils.get_or_insert_function(builder.module, signature_, "llvm.masked.store.v16f32.p0")
+                insert: Any = cgutils.get_or_insert_function
+                store = insert(builder.module, signature_, "llvm.masked.store.v16f32.p0")
                 for vector, pointer in pieces():
                     builder.call(store, [vector, pointer, _INT(4), mask])
         return context.get_dummy_value()
@@ -90,12 +91,13 @@ def _tile(typing: Any, rows: Any, order: Any, j: Any, s: Any, out: Any, at: Any,
 def to_records(rows, order, width, out, first, count):  # type: ignore[no-untyped-def]
     """Write samples 0..count-1 of a block: ``out[(first + s) * width + k] = rows[order[k] * BLOCK + s]``.
 
-    ``rows``: flat float32, row r at r * BLOCK; ``order``: int32, `width` row numbers padded to a multiple of 16; ``out``: flat float32.
+    ``rows``: flat float32, row r at r * BLOCK; ``order``: int32, `width` row numbers padded to a multiple of 16;
+    ``out``: flat float32.
     """
     whole = count // TILE * TILE
     for s in range(0, whole, TILE):
         for j in range(0, width, TILE):
-            _tile(rows, order, j, s, out, (first + s) * width + j, width)
+            _tile(rows, order, j, s, out, (first + s) * width + j, width)  # type: ignore[call-arg]
     for s in range(whole, count):
         for k in range(width):
             out[(first + s) * width + k] = rows[order[k] * BLOCK + s]
