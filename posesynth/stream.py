@@ -28,6 +28,7 @@ from .sampler import check_field, check_range, cores, field_dtype, field_shape, 
 from .skeleton import Skeleton
 
 SLAB_BYTES = 4 * 2**20  # made in one go: less spends its time handing over, more falls out of the cache
+MOST_BATCHES = 256  # in a slab: tiny batches would keep the first one waiting
 MOST_THREADS = 4  # some 28 million samples/s: no training step eats more
 
 
@@ -178,7 +179,8 @@ class PoseStream(IterableDataset[TensorBatch]):
 
     def _slab_rounds(self) -> int:
         """How many batches are made in one go."""
-        return max(1, SLAB_BYTES // (self.batch_size * sum(self._sample_bytes(name) for name in self._names())))
+        batch_bytes = self.batch_size * sum(self._sample_bytes(name) for name in self._names())
+        return min(max(1, SLAB_BYTES // batch_bytes), MOST_BATCHES)
 
     def _names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(("p2d", "o", *self.extras)))
@@ -214,8 +216,8 @@ class PoseStream(IterableDataset[TensorBatch]):
 class Share:
     """Which samples of origin..stop-1 fall to one worker of one rank: index arithmetic, nothing else.
 
-    Raises InputError where fewer samples than ranks are left for the last round: some ranks would stop a
-    step before the others, which then wait for them for ever.
+    Raises InputError where a finite stream leaves fewer samples than ranks for the last round: some ranks would stop
+    a step before the others, which then wait for them for ever.
     """
 
     origin: int
@@ -228,7 +230,7 @@ class Share:
 
     def __post_init__(self) -> None:
         left = (self.stop - self.origin) % (self.world_size * self.batch_size)
-        if 0 < left < self.world_size:
+        if self.stop < 2**64 and 0 < left < self.world_size:
             raise InputError(
                 f"stop: leaves {left} samples for a last step of {self.world_size} ranks; "
                 f"expected {self.stop - left}, or at least {self.stop - left + self.world_size}"
