@@ -113,6 +113,7 @@ class Sample:
     directions: Array  # (E, 3), of the rotated bones
     sin_pitch: float
     distance: float  # infinite when orthographic
+    longest: float  # length that all were divided by
 
 
 def length_classes(skeleton: Skeleton) -> list[int]:
@@ -150,7 +151,8 @@ def sample(skeleton: Skeleton, seed: int, index: int) -> Sample:
         if classes[e] not in drawn:
             drawn[classes[e]] = between(skeleton.ranges[e].length, closed_above(draw(POSE, 2 * edges + classes[e])))
     lengths = np.array([drawn[c] for c in classes])
-    lengths = lengths / lengths.max()
+    longest = float(lengths.max())
+    lengths = lengths / longest
 
     frames: list[Array] = []
     for e, edge in enumerate(skeleton.ranges):
@@ -193,4 +195,5 @@ def sample(skeleton: Skeleton, seed: int, index: int) -> Sample:
         directions=up_directions @ rotation.T,
         sin_pitch=sin_pitch,
         distance=distance,
+        longest=longest,
     )

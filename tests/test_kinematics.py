@@ -1,17 +1,17 @@
 """f, f^-1, the frames bones carry and the view."""
 
+import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from small_skeletons import FIXED_VIEW, chain, small_skeleton, star
+from strategies import skeletons
 
-import naive
 from posesynth import forward, inverse, sample
 from posesynth.errors import InputError
 from posesynth.skeleton import Skeleton
-from small_skeletons import FIXED_VIEW, chain, small_skeleton, star
-from strategies import skeletons
 
 PI = np.float32(np.pi)
 EPS = 2.0**-24

@@ -1,9 +1,9 @@
 """The counter-based generator: known answers, and no two draws alike."""
 
+import naive
 import numpy as np
 import pytest
 
-import naive
 from posesynth import load_skeleton, rng, sample
 from posesynth.errors import InputError
 
