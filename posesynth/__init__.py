@@ -1,5 +1,7 @@
 """posesynth: from a YAML skeleton to endless (P2D, O) samples.
 
+The whole of it::
+
     skeleton = posesynth.load_skeleton("quadruped")
     batch = posesynth.sample(skeleton, seed=0, start=0, stop=1000)
     data = posesynth.open("quadruped.zarr")

@@ -23,22 +23,22 @@ class Size(click.ParamType[int]):
         self.least, self.below = least, below
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from decimal import Decimal, InvalidOperation
+        from decimal import Decimal, InvalidOperation, Overflow
 
         if isinstance(value, int):
             return value
         unit = value[-1:].lower() if value[-1:].isalpha() else ""
         try:
-            if not value[:1].isdigit() and value[:1] not in "+-.":
-                raise InvalidOperation
             number = Decimal(value[: len(value) - len(unit)]) * UNITS[unit]
-            whole = int(number)
-        except (InvalidOperation, KeyError, ValueError, OverflowError):
+        except (InvalidOperation, KeyError, Overflow):
+            number = Decimal("NaN")
+        if not number.is_finite():
             self.fail(f"'{value[:40]}' is no number; expected one like 1000, 1e6, 25M or 1.5G", param, ctx)
+        if not self.least <= number < self.below:
+            self.fail(f"{value[:40]} is out of range; expected {self.least} or more, below {self.below}", param, ctx)
+        whole = int(number)
         if whole != number:
             self.fail(f"{value[:40]} is not whole; expected a whole number", param, ctx)
-        if not self.least <= whole < self.below:
-            self.fail(f"{value[:40]} is out of range; expected {self.least} or more, below {self.below}", param, ctx)
         return whole
 
 
@@ -186,14 +186,17 @@ def generate(
     Stopped or killed, the same command goes on where it was; run on a finished set, it checks it and changes
     nothing.  The bytes depend on the skeleton, the seed and the arrays alone.
     """
-    from . import store
+    from . import distributed, store
 
     made = _skeleton(skeleton, **sampling)
     plan = store.Plan(made, seed=seed, n=n, shard=shard, arrays=_names(arrays), dtype=dtype)
     target = out if out is not None else f"{made.name}.zarr"
     with _bar(n, "samples") as progress:
         try:
-            store.generate(plan, target, workers=workers, dask=dask, shards=shards, progress=progress)
+            if dask is None:
+                store.generate(plan, target, workers=workers, shards=shards, progress=progress)
+            else:
+                distributed.generate(plan, target, dask, shards=shards, progress=progress)
         except KeyboardInterrupt:
             progress.close()
             print("stopped; the same command goes on from here", file=sys.stderr)

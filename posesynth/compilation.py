@@ -30,17 +30,18 @@ def stage(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function that kernels call."""
     _sources.add(function.__code__.co_filename)
     # Without Python's check for a zero divisor, which would keep every loop with a division from running on vectors.
-    return njit(nogil=True, error_model="numpy")(function)
+    compiled: Callable[..., Any] = njit(nogil=True, error_model="numpy")(function)
+    return compiled
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function that Python calls, and keep the machine code for the next process."""
-    compiled: Any = stage(function)
-    compiled._cache = _KernelCache(function)
+    compiled = stage(function)
+    compiled._cache = _KernelCache(function)  # type: ignore[attr-defined]
     return compiled
 
 
-class _KernelCache(_Cache):  # type: ignore[misc]
+class _KernelCache(_Cache):
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = f"{function.__module__}.{function.__qualname__}"
         self._on = True

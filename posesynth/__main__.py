@@ -1,0 +1,5 @@
+"""``python -m posesynth`` is the ``posesynth`` command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,175 @@
+"""The command line: what each command does, and that every wrong argument ends in one clear line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from posesynth.cli import main
+
+GENERATE = ["generate", "--skeleton", "quadruped", "--n", "1000"]
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Run a command in an empty folder -> (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_(*args):
+        with pytest.raises(SystemExit) as leave:
+            main([str(arg) for arg in args])
+        out = capsys.readouterr()
+        return leave.value.code, out.out, out.err
+
+    return run_
+
+
+# name -> (arguments, words that the error line must hold)
+WRONG = {
+    "no such command": (["generat"], "did you mean 'generate'?"),
+    "no such option": ([*GENERATE, "--sed", "1"], "--seed"),
+    "no skeleton": (["generate", "--n", "10"], "--skeleton"),
+    "no n": (["generate", "--skeleton", "dog"], "--n"),
+    "unknown built-in": (["generate", "--skeleton", "quadrupd", "--n", "10"], "did you mean 'quadruped'?"),
+    "built-in with a suffix": (["generate", "--skeleton", "quadruped.yaml", "--n", "10"], "quadruped"),
+    "missing file": (["validate", "nowhere/my.yaml"], "nowhere/my.yaml"),
+    "folder for a file": (["validate", "./"], "./"),
+    "n 0": ([*GENERATE[:-1], "0"], "1 or more"),
+    "n negative": ([*GENERATE[:-1], "-5"], "--n"),
+    "n unit": ([*GENERATE[:-1], "25X"], "25M"),
+    "n too large": ([*GENERATE[:-1], "1e30"], "out of range"),
+    "n 2^63": ([*GENERATE[:-1], str(2**63)], "out of range"),
+    "n not whole": ([*GENERATE[:-1], "1.5"], "not whole"),
+    "n empty": ([*GENERATE[:-1], ""], "no number"),
+    "n nan": ([*GENERATE[:-1], "nan"], "no number"),
+    "n inf": ([*GENERATE[:-1], "inf"], "no number"),
+    "n huge exponent": ([*GENERATE[:-1], "1e999999999"], "--n"),
+    "seed negative": ([*GENERATE, "--seed", "-1"], "--seed"),
+    "seed 2^64": ([*GENERATE, "--seed", str(2**64)], "out of range"),
+    "seed text": ([*GENERATE, "--seed", "lucky"], "no number"),
+    "shard 0": ([*GENERATE, "--shard", "0"], "1 or more"),
+    "workers 0": ([*GENERATE, "--workers", "0"], "--workers"),
+    "workers negative": ([*GENERATE, "--workers", "-1"], "--workers"),
+    "unknown array": ([*GENERATE, "--arrays", "p2d,oo"], "'oo'"),
+    "empty array": ([*GENERATE, "--arrays", ""], "arrays"),
+    "array twice": ([*GENERATE, "--arrays", "p2d,p2d"], "p2d"),
+    "dtype": ([*GENERATE, "--dtype", "int8"], "float32"),
+    "out without suffix": ([*GENERATE, "--out", "set"], ".zarr"),
+    "out empty": ([*GENERATE, "--out", ""], "out"),
+    "out in a missing folder": ([*GENERATE, "--out", "nowhere/x.zarr"], "nowhere"),
+    "out is /dev/null": ([*GENERATE, "--out", "/dev/null"], "/dev/null"),
+    "out too long": ([*GENERATE, "--out", 300 * "a" + ".zarr"], "aaa"),
+    "shards not a range": ([*GENERATE, "--shards", "3"], "A:B"),
+    "shards beyond the set": ([*GENERATE, "--shards", "0:9"], "shards"),
+    "yaw no range": ([*GENERATE, "--yaw", "30"], "LO:HI"),
+    "yaw inverted": ([*GENERATE, "--yaw", "30:-30"], "yaw"),
+    "pitch beyond the pole": ([*GENERATE, "--pitch", "-100:0"], "pitch"),
+    "camera inside the animal": ([*GENERATE, "--distance", "1:3"], "distance"),
+    "noise negative": ([*GENERATE, "--noise", "-1"], "noise"),
+    "noise nan": ([*GENERATE, "--noise", "nan"], "noise"),
+    "missing 2": ([*GENERATE, "--missing", "2"], "missing"),
+    "start beyond 2^64": (["stream", "--skeleton", "dog", "--start", str(2**64)], "out of range"),
+    "batch 0": (["stream", "--skeleton", "dog", "--batch", "0"], "1 or more"),
+    "verify nothing": (["verify", "nowhere.zarr"], "nowhere.zarr"),
+    "inspect nothing": (["inspect", "nowhere.zarr"], "nowhere.zarr"),
+    "inspect unknown": (["inspect", "dgo"], "did you mean 'dog'?"),
+    "coverage without motion": (["coverage", "dog"], "MOTION"),
+    "coverage of nothing": (["coverage", "dog", "nowhere.bvh"], "nowhere.bvh"),
+    "coverage of an unknown kind": (["coverage", "dog", "clip.mp4"], ".bvh"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_argument_is_one_clear_line_and_leaves_nothing(arguments, words, run, tmp_path):
+    code, _, err = run(*arguments)
+    lines = err.splitlines()
+    assert code == 2
+    assert [line[:6] for line in lines] == ["error:"], err
+    assert words in lines[0]
+    assert len(lines[0]) <= 300 + 300 * ("aaa" in words)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("text", "number"), [("1000", 1000), ("1e6", 10**6), ("25M", 25 * 10**6), ("1.5G", 15 * 10**8),
+                                          ("2k", 2000), ("0.5k", 500)])  # fmt: skip
+def test_sizes_read_as_people_write_them(text, number):
+    from posesynth.cli import Size
+
+    assert Size().convert(text, None, None) == number
+
+
+def test_help_and_no_command_show_the_commands(run):
+    for arguments in ((), ("--help",), ("-h",)):
+        code, out, _ = run(*arguments)
+        assert code == 0
+        assert "generate" in out
+
+
+@pytest.mark.parametrize("command", ["generate", "stream", "verify", "validate", "inspect", "coverage", "skeletons"])
+def test_every_command_explains_itself(command, run):
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert "Usage:" in out
+
+
+def test_generate_verify_and_inspect_speak_of_the_same_set(run, tmp_path):
+    assert run(*GENERATE, "--out", "q.zarr")[0] == 0
+    assert run("verify", "q.zarr")[0] == 0
+    code, out, _ = run("inspect", "q.zarr", "--png", "q.png")
+    assert code == 0
+    assert "1,000 samples of 'quadruped', seed 0" in out
+    assert (tmp_path / "q.png").stat().st_size > 10_000
+
+
+def test_generate_names_its_set_after_the_skeleton(run, tmp_path):
+    assert run(*GENERATE)[0] == 0
+    assert (tmp_path / "quadruped.zarr" / "manifest.json").exists()
+
+
+def test_verify_exits_1_on_a_damaged_set_and_0_once_repaired(run, tmp_path):
+    run(*GENERATE, "--out", "q.zarr")
+    shard = max((tmp_path / "q.zarr").rglob("*"), key=lambda path: path.stat().st_size if path.is_file() else 0)
+    data = bytearray(shard.read_bytes())
+    data[100] ^= 1
+    shard.write_bytes(data)
+    code, out, _ = run("verify", "q.zarr")
+    assert code == 1
+    assert shard.name in out
+    assert run("verify", "q.zarr", "--repair")[0] == 0
+    assert run("verify", "q.zarr")[0] == 0
+
+
+def test_sampling_options_change_the_samples(run):
+    import posesynth
+
+    assert run(*GENERATE, "--out", "a.zarr", "--yaw", "-30:30", "--noise", "0.05", "--missing", "0.2")[0] == 0
+    data = posesynth.open("a.zarr")
+    assert data.skeleton.sampling.yaw == (-30.0, 30.0)
+    assert data.skeleton.sampling.noise == 0.05
+
+
+def test_validate_reports_the_faults_of_every_file(run, tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        "posesynth: 1\nname: a\nroot: x\njoints:\n  y: {parent: z, theta: [9, 2], phi: [0, 1]}\n"
+    )
+    code, out, err = run("validate", "dog", "a.yaml")
+    assert code == 2
+    assert "dog: good; 16 joints" in out
+    lines = err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("error: a.yaml:5:") for line in lines)
+
+
+def test_skeletons_lists_what_ships(run):
+    code, out, _ = run("skeletons")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["dog", "fly", "hand", "human", "quadruped"]
+
+
+def test_a_reader_that_leaves_ends_a_command_quietly():
+    command = f"{sys.executable} -m posesynth inspect human --png /dev/null | head -c 1"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[1]
+    )
+    assert "Traceback" not in done.stderr
