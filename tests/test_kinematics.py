@@ -62,6 +62,7 @@ def assert_canonical(o: NDArray[np.float32]) -> None:
 
 
 @given(skeletons(), st.integers(0, 2**32))
+@settings(max_examples=60)
 def test_inverse_undoes_forward(skeleton: Skeleton, seed: int) -> None:
     o = drawn_bones(seed, skeleton.edges)
     back = inverse(forward(o, skeleton), skeleton)
@@ -89,6 +90,7 @@ def test_inverse_undoes_forward_to_the_angle(seed: int) -> None:
 
 
 @given(skeletons(), st.integers(0, 2**32))
+@settings(max_examples=60)
 def test_forward_undoes_inverse(skeleton: Skeleton, seed: int) -> None:
     rng = np.random.default_rng(seed)
     p3d = (rng.standard_normal((16, skeleton.edges + 1, 3)) * rng.choice([0, 1e-30, 1e-6, 1, 1e6], (16, 1, 3))).astype(

@@ -6,6 +6,8 @@ import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
+from itertools import pairwise
 
 import naive
 import numpy as np
@@ -84,7 +86,7 @@ def assert_twin(skeleton: Skeleton, seed: int, start: int, count: int) -> None:
 
 
 @given(skeletons(max_joints=10, sampling=True), SEED, START)
-@settings(max_examples=120)
+@settings(max_examples=80)
 def test_kernel_is_its_twin(skeleton: Skeleton, seed: int, start: int) -> None:
     assert_twin(skeleton, seed, start, count=3)
 
@@ -110,6 +112,7 @@ def test_kernel_is_its_twin_at_the_limit_of_joints(frame: str) -> None:
 
 
 @given(skeletons(sampling=True), SEED)
+@settings(max_examples=40)
 def test_o_is_canonical(skeleton: Skeleton, seed: int) -> None:
     batch = every(skeleton, seed, stop=300)
     assert_canonical(batch.o)
@@ -117,6 +120,7 @@ def test_o_is_canonical(skeleton: Skeleton, seed: int) -> None:
 
 
 @given(skeletons(sampling=True), SEED)
+@settings(max_examples=40)
 def test_longest_edge_is_one(skeleton: Skeleton, seed: int) -> None:
     batch = every(skeleton, seed, stop=300)
     assert (batch.o[:, :, 0].max(axis=1) == 1).all()
@@ -124,6 +128,7 @@ def test_longest_edge_is_one(skeleton: Skeleton, seed: int) -> None:
 
 
 @given(skeletons(sampling=True), SEED)
+@settings(max_examples=40)
 def test_symmetric_lengths_are_equal(skeleton: Skeleton, seed: int) -> None:
     lengths = every(skeleton, seed, stop=300).o[:, :, 0]
     for a, b in skeleton.symmetric:
@@ -139,6 +144,7 @@ def test_lengths_apart_when_asked() -> None:
 
 
 @given(skeletons(), SEED)
+@settings(max_examples=40)
 def test_p2d_is_xz_of_f_of_o(skeleton: Skeleton, seed: int) -> None:
     batch = every(skeleton, seed, stop=200)
     assert np.array_equal(batch.p2d, batch.p3d[:, :, [0, 2]])
@@ -155,6 +161,7 @@ def test_p2d_from_stored_o_at_16_joints() -> None:
 
 
 @given(skeletons(), SEED)
+@settings(max_examples=40)
 def test_rotating_commutes(skeleton: Skeleton, seed: int) -> None:
     """f(O) = R f(O_up), and O = f^-1(R f(O_up)): equation 7."""
     batch = every(skeleton, seed, stop=200)
@@ -169,11 +176,10 @@ def test_rotating_commutes(skeleton: Skeleton, seed: int) -> None:
 
 
 @given(skeletons(sampling=True), SEED)
+@settings(max_examples=40)
 def test_rotation_is_a_rotation(skeleton: Skeleton, seed: int) -> None:
     rotation = every(skeleton, seed, stop=300).rotation.astype(float)
-    np.testing.assert_allclose(
-        rotation @ rotation.transpose(0, 2, 1), np.broadcast_to(np.eye(3), (300, 3, 3)), atol=1e-6
-    )
+    assert np.abs(rotation @ rotation.transpose(0, 2, 1) - np.eye(3)).max() < 1e-6
     np.testing.assert_allclose(np.linalg.det(rotation), 1, atol=1e-6)
 
 
@@ -250,9 +256,9 @@ def test_a_pose_outside_its_range_is_seen(frame: str, wrong: str) -> None:
         return chain(4, frame=frame, **{"theta": "[30, 60]", "phi": "[10, 50]", **fields})
 
     key, value = wrong.split(": ", 1)
-    poses = every(skeleton(), stop=400).o_up
+    poses = every(skeleton(), stop=120).o_up
     assert sum(leaks(skeleton(), pose)[0] for pose in poses) == 0
-    assert sum(leaks(skeleton(**{key: value}), pose)[0] for pose in poses) > 5
+    assert sum(leaks(skeleton(**{key: value}), pose)[0] for pose in poses) > 1
 
 
 # One sample is a function of its index alone.
@@ -263,12 +269,13 @@ def test_a_pose_outside_its_range_is_seen(frame: str, wrong: str) -> None:
 def test_splitting_a_range_changes_nothing(skeleton: Skeleton, seed: int, start: int, cuts: list[int]) -> None:
     whole = every(skeleton, seed, start, start + 40)
     edges = [0, *sorted(cuts), 40]
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         part = every(skeleton, seed, start + a, start + b)
         for name in FIELDS:
             assert getattr(part, name).tobytes() == getattr(whole, name)[a:b].tobytes()
 
 
+@cache
 def all_on() -> Skeleton:
     """The shipped human, every option in use."""
     human = load_skeleton("human")
@@ -294,9 +301,8 @@ def test_threads_change_nothing(whole: Batch, threads: int | None) -> None:
 def test_batches_in_any_order_change_nothing(whole: Batch, size: int, order: str) -> None:
     count = min(SIZE, 200 * size)
     starts = np.arange(0, count, size)
-    starts = {"forward": starts, "reversed": starts[::-1], "shuffled": np.random.default_rng(0).permutation(starts)}[
-        order
-    ]
+    shuffled = np.random.default_rng(0).permutation(starts)
+    starts = {"forward": starts, "reversed": starts[::-1], "shuffled": shuffled}[order]
     for at in starts.tolist():
         stop = min(at + size, count)
         part = sample(all_on(), 3, 100 + at, 100 + stop, threads=1)
@@ -381,6 +387,7 @@ def test_one_option_leaves_the_draws_of_another() -> None:
 
 
 @given(skeletons(sampling=True), SEED)
+@settings(max_examples=40)
 def test_unseen_is_nan_and_seen_is_a_number(skeleton: Skeleton, seed: int) -> None:
     batch = every(skeleton, seed, stop=300)
     assert np.array_equal(np.isnan(batch.p2d).any(axis=-1), ~batch.visibility)
@@ -398,12 +405,13 @@ def test_an_option_too_small_to_matter_changes_nothing(option: dict[str, float])
 @pytest.mark.parametrize("distance", ["[0, 5]", "[2, 5]", "[3.0, 9]"])
 def test_a_camera_among_the_joints_is_refused(distance: str) -> None:
     """Three bones of at most 1: a camera at 3 could touch the last joint."""
-    with pytest.raises(InputError, match="sampling.distance: .*reaches 3 longest edges"):
+    with pytest.raises(InputError, match=r"sampling\.distance: .*reaches 3 longest edges"):
         chain(3, f"distance: {distance}")
     assert np.isfinite(sample(chain(3, "distance: [3.1, 3.1]"), stop=10_000).p2d).all()
 
 
 @given(skeletons(), SEED)
+@settings(max_examples=40)
 def test_no_joint_is_farther_than_the_reach(skeleton: Skeleton, seed: int) -> None:
     p3d = every(skeleton, seed, stop=300).p3d.astype(float)
     assert np.linalg.norm(p3d, axis=-1).max() <= skeleton.reach * (1 + 1e-5)
@@ -505,7 +513,7 @@ def test_fields_and_shapes() -> None:
 
 
 def test_an_unknown_field_is_refused() -> None:
-    with pytest.raises(InputError, match="no array is called 'rotaton'.*did you mean 'rotation'"):
+    with pytest.raises(InputError, match=r"no array is called 'rotaton'.*did you mean 'rotation'"):
         sample(load_skeleton("quadruped"), extras=("rotaton",))
 
 
