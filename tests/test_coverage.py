@@ -199,6 +199,7 @@ def test_the_mirrored_animal_has_its_sides_exchanged() -> None:
 # Fitting.
 
 
+@pytest.mark.filterwarnings("ignore:.*expected degrees, not radians")
 @settings(max_examples=60)
 @given(skeletons(max_joints=8), st.integers(0, 2**32), st.sampled_from([0.5, 0.9, 0.98, 1.0]), st.sampled_from([0, 5]))
 def test_fitted_ranges_hold_the_quantile_of_every_bone(
@@ -295,6 +296,31 @@ def test_a_leak_is_told_by_angle_side_and_degrees() -> None:
     row = next(line for line in lines if line.startswith("left_knee"))
     assert all(cell in row for cell in ("60.0 %", "[150, 210]", "20.0 %  15.0", "20.0 %   6.0"))
     json.loads(json.dumps(coverage.as_dict()))
+
+
+def test_real_angles_are_told_on_the_turn_of_the_range() -> None:
+    text = LEGS.replace("flexion: [150, 210]", "flexion: [-220, -140]").replace("phi: [-120, -60]", "phi: [600, 660]")
+    skeleton = parse_skeleton(text)
+    for edge in measure(skeleton, [draw(skeleton, 100)], AS_GIVEN).edges:
+        for angle in edge.angles:
+            assert angle.given[0] <= angle.real[0] <= angle.real[2] <= angle.given[1]
+
+
+def test_the_lengths_a_skeleton_can_give() -> None:
+    text = """posesynth: 1
+name: star
+root: o
+joints:
+  a: {parent: o, theta: [0, 1], phi: [0, 90], length: [0.5, 1]}
+  b: {parent: o, theta: [0, 1], phi: [0, 90], length: [0.1, 0.4]}
+  c: {parent: o, theta: [0, 1], phi: [0, 90], length: [0, 0.25]}
+"""
+    skeleton = parse_skeleton(text)
+    edges = measure(skeleton, [draw(skeleton, 20)], AS_GIVEN).edges
+    possible = {edge.joint: edge.length.possible for edge in edges}
+    assert possible == {"a": (1, 1), "b": (0.1, 0.8), "c": (0, 0.5)}
+    alone = parse_skeleton("\n".join(text.splitlines()[:5]))
+    assert measure(alone, [draw(alone, 5)], AS_GIVEN).edges[0].length.possible == (1, 1)
 
 
 def test_frames_and_bones_not_seen_are_left_out_and_told() -> None:

@@ -176,7 +176,7 @@ def _array(path: str, what: str, file: IO[bytes]) -> NDArray[np.generic]:
         shape, fortran, dtype = read_header(file, max_header_size=10_000)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise fault(path, None, f"{what}: not a NumPy array: {error}") from None
-    if dtype.hasobject or dtype.kind not in "fiuUS":
+    if dtype.kind not in "fiuUS":
         raise fault(path, None, f"{what}: of type {dtype}; expected numbers (objects are never unpickled)")
     count = math.prod(shape)
     if count > MAX_NUMBERS or dtype.itemsize > 4096:
