@@ -58,7 +58,11 @@ def write_stream(
     others of `posesynth.sampler.FIELDS`, in the order they are to be written.  A reader that closes its end of
     the pipe ends it early, quietly.  Raises InputError on a value outside these, a terminal, a full disk.
     """
+    from .store.plan import skeleton_of
+
     header = _header(skeleton, batch_size, n, seed, start, arrays)
+    if skeleton_of(skeleton.text, header["sampling"], skeleton.name).digest != skeleton.digest:
+        raise InputError("skeleton: differs from its own YAML text; expected one read by load_skeleton")
     if file.isatty():
         raise InputError("output: is a terminal; expected a pipe or a file, as in `posesynth stream ... | reader`")
     threads = threads or min(cores(), 4)
@@ -87,8 +91,6 @@ def _header(
     skeleton: Skeleton, batch_size: int, n: int | None, seed: int, start: int, arrays: Sequence[str]
 ) -> dict[str, Any]:
     """What the first line says.  InputError on a value that cannot be."""
-    from .store.plan import skeleton_of
-
     last = 2**64 if n is None else start + _whole("n", n, 1)
     check_range(seed, start, last)
     for name in arrays:
@@ -98,9 +100,6 @@ def _header(
     size = _whole("batch", batch_size, 1) * sum(_bytes(skeleton, name) for name in arrays)
     if size > LARGEST_BATCH:
         raise InputError(f"batch: {batch_size} samples are {size} bytes; expected at most {LARGEST_BATCH}")
-    sampling = json.loads(json.dumps(asdict(skeleton.sampling)))
-    if skeleton_of(skeleton.text, sampling, skeleton.name).digest != skeleton.digest:
-        raise InputError("skeleton: differs from its own YAML text; expected one read by load_skeleton")
     return {
         "posesynth_stream": VERSION,
         "stream_version": STREAM_VERSION,
@@ -111,7 +110,7 @@ def _header(
         "arrays": [_described(skeleton, name) for name in arrays],
         "joints": list(skeleton.joints),
         "parents": skeleton.parents.tolist(),
-        "sampling": sampling,
+        "sampling": json.loads(json.dumps(asdict(skeleton.sampling))),
         "skeleton_digest": skeleton.digest,
         "skeleton": skeleton.text,
     }
@@ -211,7 +210,8 @@ class StreamReader:
         try:
             self.skeleton, header = _parsed(line, self._source)
         except InputError as error:
-            lines = (text if text.startswith(self._source) else f"{self._source}: {text}" for text in error.lines)
+            own = f"{self._source}:"
+            lines = (text if text.startswith(own) else f"{own} {text}" for text in error.lines)
             raise InputError(*lines) from None
         self.seed: int = header["seed"]
         self.start: int = header["start"]

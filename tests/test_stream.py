@@ -322,10 +322,9 @@ def test_what_fails_on_a_thread_is_raised_in_its_turn(skeleton: Skeleton, monkey
             raise ArithmeticError("no more")
 
     monkeypatch.setattr(stream_module, "sample_into", failing)
-    seen = []
+    seen: list[int] = []
     with pytest.raises(ArithmeticError, match="no more"):
-        for batch in PoseStream(skeleton, 500):
-            seen.append(batch.start)
+        seen.extend(batch.start for batch in PoseStream(skeleton, 500))
     assert 90_000 <= seen[-1] < 110_000
     gc.collect()
     assert streaming_threads() == []
