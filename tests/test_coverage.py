@@ -165,9 +165,9 @@ def test_turning_the_animal_about_the_vertical_changes_nothing(name: str, up: st
     close(after, before)
 
 
-def test_turning_the_animal_any_way_changes_nothing_when_up_comes_from_the_body() -> None:
+def test_turning_the_animal_any_way_changes_nothing_when_up_is_a_line_of_the_body() -> None:
     skeleton = parse_skeleton(LEGS)
-    body = JointMap(up="body", forward=("hip", "head"), left=("right_hip", "left_hip"))
+    body = JointMap(up=("hip", "chest"), left=("right_hip", "left_hip"))
     motion = draw(skeleton, 100, spread=15)
     rng = np.random.default_rng(3)
     turns = [about("x", a) @ about("y", b) @ about("z", c) for a, b, c in rng.uniform(0, 360, (100, 3))]
@@ -391,13 +391,14 @@ def test_every_joint_that_is_not_found_gets_its_line() -> None:
 
 def test_every_wrong_name_of_a_map_gets_its_line() -> None:
     skeleton = parse_skeleton(LEGS)
-    text = "up: z\nforward: [hip, haed]\nabsent: [head, tail]\njoints:\n"
+    text = "up: [hip, chesst]\nforward: [hip, haed]\nabsent: [head, tail]\njoints:\n"
     text += "  chest: chesst\n  left_shin: left_foot\n  head: head\n"
     with pytest.raises(InputError) as caught:
         measure(skeleton, [draw(skeleton, 3)], parse_map(text, "m.yaml"))
     starts = [
         "m.yaml:6:3: joints: skeleton 'legs' has no 'left_shin'",
         "m.yaml:3:1: absent: skeleton 'legs' has no 'tail'",
+        "m.yaml:1:1: up: skeleton 'legs' has no 'chesst'",
         "m.yaml:2:1: forward: skeleton 'legs' has no 'haed'",
         "m.yaml:3:1: absent: 'head' is also under 'joints'",
         "m.yaml:5:3: joints.chest: motion has no 'chesst'",
@@ -415,7 +416,7 @@ def test_every_wrong_name_of_a_map_gets_its_line() -> None:
         ("- up\n", "m.yaml:1:1: file: is not a mapping"),
         ("upp: y\n", "m.yaml:1:1: upp: unknown key; .*did you mean 'up'"),
         ("up: w\n", "m.yaml:1:5: up: 'w' is unknown"),
-        ("up: body\n", "m.yaml:1:5: up: 'body' needs both directions"),
+        ("up: [a, a]\n", r"m.yaml:1:5: up: 1 joints; expected two joints of the skeleton, \[low, high\]"),
         ("forward: [hip]\n", "m.yaml:1:10: forward: 1 joints; expected two joints"),
         ("left: z\n", "m.yaml:1:7: left: 'z' is not a list of names"),
         ("columns: [a, b, a]\n", "m.yaml:1:10: columns: 'a' is given twice"),

@@ -46,47 +46,32 @@ def poses(skeleton: Skeleton, motion: Motion, joint_map: JointMap) -> Poses:
 
 def _upright(skeleton: Skeleton, positions: Array, motion: Motion, joint_map: JointMap) -> Array:
     """(T, N, 3) turned so that the animal faces -y, its left is +x and up is +z; NaN in frames without a heading."""
+
+    def line(given: str | tuple[str, str]) -> Array:
+        if isinstance(given, str):
+            return np.broadcast_to(_axis(given), (len(positions), 3))
+        start, end = (positions[:, skeleton.joints.index(name)] for name in given)
+        return _unit(end - start)
+
     forward, left = joint_map.forward, joint_map.left
     if forward is None and left is None:
         forward, left = facing(skeleton)
-    if (forward is None and left is None) or (joint_map.up == "body" and (forward is None or left is None)):
+    up = line(joint_map.up or motion.up)
+    if forward is not None:
+        ahead = _across(line(forward), up)
+        aside = np.cross(up, ahead)
+    elif left is not None:
+        aside = _across(line(left), up)
+        ahead = np.cross(aside, up)
+    else:
         found = f"'{skeleton.name}' does not tell which way it faces"
-        raise InputError(error_line(motion.source, f" {found}; expected 'forward' and 'left' in a joint map"))
-
-    def line(pair: tuple[str, str]) -> Array:
-        start, end = (positions[:, skeleton.joints.index(name)] for name in pair)
-        return end - start
-
-    ahead = _axis(forward) if isinstance(forward, str) else line(forward) if forward else None
-    aside = line(left) if left else None
-    axes = _body_axes(ahead, aside, None if joint_map.up == "body" else _axis(joint_map.up or motion.up))
+        raise InputError(error_line(motion.source, f" {found}; expected 'forward' or 'left' in a joint map"))
+    axes = np.stack([aside, -ahead, up], axis=-2)
     if not np.isfinite(axes).all(axis=(1, 2)).any():
         found = "no frame has a heading: the line that gives it points up or down, or was not seen"
         expected = "expected another 'up', 'forward' or 'left' in the joint map"
         raise InputError(error_line(motion.source, f" {found}; {expected}"))
-    return np.asarray(np.einsum("...ij,...nj->...ni", axes, positions))
-
-
-def _body_axes(ahead: Array | None, aside: Array | None, up: Array | None) -> Array:
-    """(T or 1, 3, 3), the rows of each the animal's left, back and up in the axes of the motion.
-
-    The heading is that of `ahead` or, without it, of `aside` (right to left) on the ground across `up`.
-    Without `up` all three come from the body: up is across both lines.
-    """
-    if up is None and ahead is not None and aside is not None:
-        ahead = _unit(ahead)
-        aside = _across(aside, ahead)
-        up = np.cross(ahead, aside)
-    elif up is not None and ahead is not None:
-        ahead = _across(ahead, up)
-        aside = np.cross(up, ahead)
-    elif up is not None and aside is not None:
-        aside = _across(aside, up)
-        ahead = np.cross(aside, up)
-    else:
-        raise ValueError("two of the three lines are needed")
-    axes = np.stack(np.broadcast_arrays(aside, -ahead, up), axis=-2)
-    return axes.reshape(-1, 3, 3)
+    return np.asarray(np.einsum("tij,tnj->tni", axes, positions))
 
 
 def facing(skeleton: Skeleton) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
@@ -139,8 +124,7 @@ def _unit(line: Array) -> Array:
 
 
 def _across(line: Array, axis: Array) -> Array:
-    """The part of `line` across the unit vector `axis`, at length 1; NaN where there is too little of it."""
-    line = _unit(line)
+    """The part of the unit vector `line` across another, at length 1; NaN where there is too little of it."""
     part = line - np.sum(line * axis, axis=-1, keepdims=True) * axis
     part = np.where(np.linalg.norm(part, axis=-1, keepdims=True) < LEVEL, np.nan, part)
     return _unit(part)

@@ -27,8 +27,8 @@ Pair = tuple[str, str]
 class JointMap:
     """How a motion is read as poses of a skeleton.
 
-    ``up``: the axis of the motion that points up, "body" (found from forward and left in each frame,
-    so that the animal may lie or hang), or None: the habit of the file's format.
+    ``up``: the axis of the motion that points up, or None: the habit of the file's format; or two skeleton
+    joints (low, high) for what has no upright of its own, such as a hand.
     ``forward``: an axis of the motion (the animal never turns), or two skeleton joints (back, front).
     ``left``: two skeleton joints (right, left).  Neither given: found from the skeleton (`posesynth.coverage.body`).
     ``columns``: the joints of a table without a header.
@@ -36,7 +36,7 @@ class JointMap:
     ``absent``: skeleton joints that the motion does not have.
     """
 
-    up: str | None = None
+    up: str | Pair | None = None
     forward: str | Pair | None = None
     left: Pair | None = None
     columns: tuple[str, ...] | None = None
@@ -86,8 +86,8 @@ def parse_map(text: str, source: str = "<string>") -> JointMap:
     check_keys(faults, tree, "", KEYS)
     top = tree.entries
     joint_map = JointMap(
-        up=read_choice(faults, top["up"], "up", (*AXES, "body")) if "up" in top else None,
-        forward=_forward(faults, top["forward"]) if "forward" in top else None,
+        up=_axis_or_pair(faults, top["up"], "up") if "up" in top else None,
+        forward=_axis_or_pair(faults, top["forward"], "forward") if "forward" in top else None,
         left=_pair(faults, top["left"], "left") if "left" in top else None,
         columns=_texts(faults, top["columns"], "columns") if "columns" in top else None,
         joints=_joints(faults, top["joints"]) if "joints" in top else {},
@@ -98,10 +98,6 @@ def parse_map(text: str, source: str = "<string>") -> JointMap:
     columns = joint_map.columns or ()
     for name in sorted({name for name in columns if columns.count(name) > 1}):
         faults.add(top["columns"], "columns", f"{quote(name)} is given twice", "expected each joint once")
-    if joint_map.up == "body" and (not isinstance(joint_map.forward, tuple) or joint_map.left is None):
-        faults.add(
-            top["up"], "up", "'body' needs both directions", "expected forward: [back, front], left: [right, left]"
-        )
     if faults:
         raise faults.error()
     return joint_map
@@ -146,11 +142,11 @@ def bind(skeleton: Skeleton, motion: Motion, joint_map: JointMap) -> NDArray[np.
 
 def _unknown(skeleton: Skeleton, joint_map: JointMap) -> Iterable[str]:
     """A line for each name of the map that the skeleton does not have."""
-    forward = joint_map.forward if isinstance(joint_map.forward, tuple) else ()
     fields = (
         ("joints", tuple(joint_map.joints)),
         ("absent", joint_map.absent),
-        ("forward", forward),
+        ("up", joint_map.up if isinstance(joint_map.up, tuple) else ()),
+        ("forward", joint_map.forward if isinstance(joint_map.forward, tuple) else ()),
         ("left", joint_map.left or ()),
     )
     for key, names in fields:
@@ -178,13 +174,13 @@ def _texts(faults: Faults, node: Node, path: str) -> tuple[str, ...]:
 def _pair(faults: Faults, node: Node, path: str) -> Pair | None:
     names = _texts(faults, node, path)
     if names and (len(names) != 2 or names[0] == names[1]):
-        order = "[right, left]" if path == "left" else "[back, front]"
+        order = {"up": "[low, high]", "forward": "[back, front]", "left": "[right, left]"}[path]
         faults.add(node, path, f"{len(set(names))} joints", f"expected two joints of the skeleton, {order}")
     return (names[0], names[1]) if len(names) == 2 else None
 
 
-def _forward(faults: Faults, node: Node) -> str | Pair | None:
-    return _pair(faults, node, "forward") if node.kind == "list" else read_choice(faults, node, "forward", AXES)
+def _axis_or_pair(faults: Faults, node: Node, path: str) -> str | Pair | None:
+    return _pair(faults, node, path) if node.kind == "list" else read_choice(faults, node, path, AXES)
 
 
 def _joints(faults: Faults, node: Node) -> dict[str, tuple[str, ...]]:

@@ -9,8 +9,9 @@ def table(coverage: Coverage) -> str:
 
 
 def _overall(coverage: Coverage) -> list[str]:
+    inside = _share(coverage.inside).strip()
     lines = [
-        f"{coverage.skeleton}: {_share(coverage.inside)} of {coverage.measured} frames have every bone in its range",
+        f"{coverage.skeleton}: {inside} of {coverage.measured} frames have every bone in its range",
         *(f"  {clip.source}: {_share(clip.inside)} of {clip.measured} frames" for clip in coverage.motions),
     ]
     if coverage.measured < coverage.frames:
