@@ -35,6 +35,9 @@ class Folder(Protocol):
     def put(self, name: str, data: Bytes) -> None:
         """Write a file: whole and durable when this returns, absent or as it was before if it does not."""
 
+    def settle(self, name: str, data: bytes) -> None:
+        """Put a file that says what the set is, unless it is there already; InputError if another run puts another."""
+
     def sizes(self) -> dict[str, int]:
         """Length of every file, by name; -1 for what is not a plain file."""
 
@@ -52,6 +55,9 @@ class Folder(Protocol):
 
     def digest(self, name: str) -> str | None:
         """SHA-256 (hex) of a file, None where there is none."""
+
+    def kept_digest(self, name: str) -> str | None:
+        """The same, if the store vouches for it without reading the file; as `digest` if not."""
 
 
 class LocalFolder:
@@ -76,6 +82,15 @@ class LocalFolder:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
+
+    def kept_digest(self, name: str) -> str | None:
+        """See `Folder`."""
+        return self.digest(name)
+
+    def settle(self, name: str, data: bytes) -> None:
+        """See `Folder`.  The lock keeps other runs away."""
+        if self.read(name) != data:
+            self.put(name, data)
 
     def put(self, name: str, data: Bytes) -> None:
         """See `Folder`."""
@@ -132,7 +147,7 @@ class LocalFolder:
 
     def is_leftover(self, name: str) -> bool:
         """See `Folder`."""
-        return _PARTIAL.fullmatch(name.rpartition("/")[2]) is not None
+        return is_partial(name)
 
     @contextmanager
     def lock(self, shared: bool) -> Iterator[None]:
@@ -182,6 +197,11 @@ class LocalFolder:
             os.close(directory)
 
 
+def is_partial(name: str) -> bool:
+    """Whether a file's name is one that `put` gives while it writes."""
+    return _PARTIAL.fullmatch(name.rpartition("/")[2]) is not None
+
+
 def write_all(file: int, data: Bytes) -> None:
     """Write every byte to a descriptor: a system's write may take fewer than it is given."""
     rest = memoryview(data).cast("B")
@@ -205,11 +225,16 @@ def make_directory(path: str) -> None:
     """Make a directory durably, unless it is there; its parent must be."""
     with suppress(FileExistsError):
         os.mkdir(path)
-        parent = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+        sync_directory(os.path.dirname(os.path.abspath(path)))
+
+
+def sync_directory(path: str) -> None:
+    """Make what was renamed or made in a directory ("" is this one) outlast a power cut."""
+    directory = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def free_bytes(path: str) -> int:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 
@@ -17,7 +17,6 @@ from posesynth.store.plan import Plan, difference, shown
 from posesynth.store.target import HDF5_ENDINGS, Target, target
 
 _MEMORY = 2**30  # bytes of shards that the threads of one process may hold
-_METADATA = 2**20  # bytes put aside for everything that is not a shard
 
 Progress = Callable[[int], object]
 
@@ -62,9 +61,9 @@ def generate(
     """
     place = target(out)
     _check_options(plan, place, workers, shards)
-    _check_same(plan, place)
-    with _as_input_error(plan, place):
-        _check_space(plan, place, _stated(plan, place))
+    with as_input_error(place, plan):
+        _check_same(plan, place)
+        _check_space(plan, place)
         with place.lock(shared=shards is not None):
             _check_same(plan, place)
             place.prepare(plan, alone=shards is None)
@@ -102,30 +101,18 @@ def _check_same(plan: Plan, place: Target) -> None:
     field = difference(plan.identity, there)
     if field:
         raise InputError(
-            f"{place.where}: {field}: is {shown(there.get(field))} in the set that is there and "
+            f"{place.found_at}: {field}: is {shown(there.get(field))} in the set that is there and "
             f"{shown(plan.identity[field])} in this one; expected the same, or another path"
         )
 
 
-def _stated(plan: Plan, place: Target) -> set[int]:
-    return set(place.claims(plan)) if place.identity() is not None else set()
-
-
-def _check_space(plan: Plan, place: Target, written: set[int]) -> None:
-    needed, free = _needed(plan, place, written), place.free()
-    if needed and free is not None and free < needed:
+def _check_space(plan: Plan, place: Target) -> None:
+    needed, free = place.space_needed(plan), place.free()
+    if free is not None and free < needed:
         raise InputError(
             f"{place.where}: needs {size(needed)} ({needed} bytes), but {size(free)} ({free} bytes) are free; "
             "expected more space, another path, a smaller n, or float16"
         )
-
-
-def _needed(plan: Plan, place: Target, written: set[int]) -> int:
-    # All full shards take the same.
-    last = plan.shards - 1
-    full = plan.shards - 1 - len(written - {last})
-    missing = full * place.nbytes(plan, 0) + (0 if last in written else place.nbytes(plan, last))
-    return missing + _METADATA if missing else 0
 
 
 def _sound(
@@ -209,7 +196,8 @@ def _finish_together(plan: Plan, place: Target) -> bool:
 
 
 @contextmanager
-def _as_input_error(plan: Plan, place: Target) -> Iterator[None]:
+def as_input_error(place: Target, plan: Plan | None = None) -> Iterator[None]:
+    """Turn what the system refuses into one clear line; with a plan, also how much space is needed and free."""
     try:
         yield
     except BrokenProcessPool:
@@ -218,14 +206,13 @@ def _as_input_error(plan: Plan, place: Target) -> Iterator[None]:
             "with fewer workers or smaller shards"
         ) from None
     except OSError as error:
-        try:
-            needed, free = _needed(plan, place, _stated(plan, place)), place.free()
-            space = f"; {needed} bytes are still needed and {free} are free"
-        except (OSError, InputError):
-            space = ""
+        space = ""
+        if plan is not None:
+            with suppress(OSError, InputError):
+                space = f"; {place.space_needed(plan)} bytes are still needed and {place.free()} are free"
         raise InputError(
-            f"{place.where}: cannot be written ({error.strerror or error}){space}; "
-            "the same command again goes on from what is written"
+            f"{place.where}: cannot be {'read' if plan is None else 'written'} ({error.strerror or error}){space}"
+            + ("; the same command again goes on from what is there" if plan else "")
         ) from None
 
 

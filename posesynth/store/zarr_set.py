@@ -8,7 +8,8 @@ manifest.json                              the set is whole
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -28,7 +29,8 @@ from posesynth.store.manifest import (
     read_record,
     records_of,
 )
-from posesynth.store.plan import Plan, crc32c, difference, package_version
+from posesynth.store.plan import Arrays, Plan, crc32c, difference, package_version
+from posesynth.store.target import Finding
 
 MANIFEST = "manifest.json"
 GROUP = "zarr.json"
@@ -42,6 +44,9 @@ _DIMENSIONS = {
     "rotation": ["sample", "row", "column"],
     "visibility": ["sample", "joint"],
 }
+_SHARD = re.compile(rf"({'|'.join(_DIMENSIONS)})/c\.\d+(\.0)+")
+_MENDS = "posesynth verify --repair mends it"
+_METADATA = 2**20  # bytes set aside for everything that is not a shard
 _CRC = 4  # bytes of a CRC-32C
 _BYTES: Json = {"name": "bytes", "configuration": {"endian": "little"}}
 
@@ -53,14 +58,19 @@ class ZarrSet:
         self.folder = folder
         self.where = folder.where
 
+    @property
+    def found_at(self) -> str:
+        """See `Target`."""
+        return self.where
+
     def identity(self) -> Json | None:
-        """The attributes of the set that is here, None where nothing is yet.  InputError where something else is."""
-        attributes = _attributes(self.folder.read(GROUP))
-        if attributes is not None:
-            return attributes
+        """See `Target`.  The manifest is believed first, for it carries its own digest."""
         manifest = self._manifest()
         if manifest is not None:
             return dict(manifest["identity"])
+        attributes = _attributes(self.folder.read(GROUP))
+        if attributes is not None:
+            return attributes
         if all(self.folder.is_leftover(name) for name in self.folder.sizes()):
             return None
         raise InputError(
@@ -68,11 +78,11 @@ class ZarrSet:
         )
 
     def is_complete(self) -> bool:
-        """Whether the manifest is here, which is written last."""
+        """See `Target`."""
         return self.folder.read(MANIFEST) is not None
 
     def claims(self, plan: Plan) -> dict[int, ShardRecord]:
-        """The shards that the manifest, or else the journal, says are written, by number."""
+        """See `Target`."""
         manifest = self._manifest()
         if manifest is not None and not difference(plan.identity, manifest["identity"]):
             return records_of(plan, manifest, MANIFEST)
@@ -87,33 +97,40 @@ class ZarrSet:
         return found
 
     def is_sound(self, plan: Plan, record: ShardRecord) -> bool:
-        """Whether a shard's files are what the record says, byte for byte."""
+        """See `Target`."""
         return all(
-            self.folder.digest(shard_name(plan, name, record.k)) == piece.sha256 for name, piece in record.files.items()
+            self.folder.kept_digest(shard_name(plan, name, record.k)) == piece.sha256
+            for name, piece in record.files.items()
         )
 
-    def nbytes(self, plan: Plan, k: int) -> int:
-        """Bytes that shard k takes."""
-        return sum(shard_length(plan, name, k) for name in plan.arrays)
+    def space_needed(self, plan: Plan) -> int:
+        """See `Target`."""
+        sizes = self.folder.sizes()
+        needed = 0
+        for name in plan.arrays:
+            full, last = shard_length(plan, name, 0), shard_length(plan, name, plan.shards - 1)
+            needed += (plan.shards - 1) * full + last
+            needed -= sum(sizes.get(shard_name(plan, name, k), 0) for k in range(plan.shards)) if sizes else 0
+        return max(needed, 0) + _METADATA if needed else 0
 
     def free(self) -> int | None:
-        """Bytes that can still be written here, None if nobody knows."""
+        """See `Target`."""
         return self.folder.free()
 
     def lock(self, shared: bool) -> AbstractContextManager[None]:
-        """See `Folder.lock`."""
+        """See `Target`."""
         return self.folder.lock(shared)
 
-    def prepare(self, plan: Plan, alone: bool) -> None:
-        """Write what says which set this is.  alone: nobody else writes here, so leftovers can go."""
+    def prepare(self, plan: Plan, alone: bool) -> bool:
+        """See `Target`."""
         if alone:
-            self._sweep()
+            self._discard(self.folder.is_leftover)
         for name, data in metadata(plan, self.identity()).items():
-            if self.folder.read(name) != data:
-                self.folder.put(name, data)
+            self.folder.settle(name, data)
+        return True
 
     def write(self, plan: Plan, k: int, threads: int = 1) -> ShardRecord:
-        """Make shard k and write it, whole and durable, with its journal entry."""
+        """See `Target`."""
         arrays = plan.make(k, threads)
         files = {}
         for name in plan.arrays:
@@ -125,7 +142,7 @@ class ZarrSet:
         return record
 
     def finish(self, plan: Plan, records: Mapping[int, ShardRecord]) -> None:
-        """All shards are written: write the manifest, then remove the journal and leftovers."""
+        """See `Target`."""
         identity = self.identity()
         documents = metadata(plan, identity)
         attributes = json.loads(documents[GROUP])["attributes"]
@@ -133,25 +150,86 @@ class ZarrSet:
             name: {"length": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in documents.items()
         }
         data = manifest_bytes(plan, attributes, records.values(), others)
-        if self.folder.read(MANIFEST) != data:
-            self.folder.put(MANIFEST, data)
-        for name in self.folder.sizes():
-            if name.startswith(JOURNAL):
-                self.folder.remove(name)
-        self._sweep()
+        self.folder.settle(MANIFEST, data)
+        self._discard(lambda name: name.startswith(JOURNAL) or self.folder.is_leftover(name))
 
     def source(self, plan: Plan) -> "ZarrSource":
-        """The set, open for reading.  InputError where a shard is missing or has another length."""
+        """See `Target`."""
         sizes = self.folder.sizes()
         complete = self.is_complete()
+        if complete and self._manifest() is None:
+            raise InputError(f"{self.where}: {MANIFEST}: was changed after it was written; {_MENDS}")
+        attributes = _attributes(self.folder.read(GROUP)) or {}
+        field = difference(plan.identity, attributes)
+        if field:
+            raise InputError(f"{self.where}: {GROUP}: {field}: was changed after it was written; {_MENDS}")
         for k in range(plan.shards):
             for name in plan.arrays:
-                file, expected = shard_name(plan, name, k), shard_length(plan, name, k)
-                found = sizes.get(file)
-                if found != expected and (complete or found is not None):
-                    fault = "is missing" if found is None else f"has {found} bytes; expected {expected}"
-                    raise InputError(f"{self.where}: {file}: {fault}; posesynth verify --repair mends it")
+                file = shard_name(plan, name, k)
+                fault = _length_fault(sizes.get(file), shard_length(plan, name, k))
+                if fault and (complete or file in sizes):
+                    raise InputError(f"{self.where}: {file}: {fault}; {_MENDS}")
         return ZarrSource(self.folder, plan)
+
+    def faults(self, plan: Plan) -> list[Finding]:
+        """See `Target`."""
+        sizes = self.folder.sizes()
+        faults: dict[str, str] = {}
+        if not self.is_complete():
+            faults[MANIFEST] = "is missing: the set is not finished; the same posesynth generate goes on with it"
+        elif self._manifest() is None:
+            faults[MANIFEST] = "was changed after it was written: its own digest is wrong"
+        documents = metadata(plan, self.identity())
+        for name, data in documents.items():
+            found = self.folder.read(name)
+            if found != data:
+                faults[name] = "is missing" if found is None else "was changed after it was written"
+        shards = {shard_name(plan, name, k) for k in range(plan.shards) for name in plan.arrays}
+        for name, length in sizes.items():
+            if length < 0:
+                faults[name] = "is not a plain file"
+            elif self.folder.is_leftover(name) or name.startswith(JOURNAL):
+                if self.is_complete():
+                    faults[name] = "is left over from an interrupted run"
+            elif name not in shards and name not in documents and name != MANIFEST:
+                faults[name] = "is not part of the set"
+        return [Finding(f"{self.where}/{name}", fault) for name, fault in faults.items()]
+
+    def encoded(self, plan: Plan, name: str, samples: Arrays) -> bytes:
+        """See `Target`."""
+        array = samples[name]
+        chunks = -(-len(array) // plan.chunk)
+        lacking = chunks * plan.chunk - len(array)
+        if lacking:
+            fill = np.full((lacking, *array.shape[1:]), False if array.dtype.kind == "b" else np.nan, array.dtype)
+            array = np.concatenate([array, fill])
+        out = np.empty((chunks, _stride(plan, name)), np.uint8)
+        out[:, :-_CRC] = array.reshape(chunks, -1).view(np.uint8)
+        for row in out:
+            row[-_CRC:] = np.frombuffer(crc32c(row[:-_CRC]).to_bytes(_CRC, "little"), np.uint8)
+        return out.tobytes()
+
+    def tail(self, plan: Plan, name: str, k: int) -> bytes:
+        """See `Target`."""
+        return index_bytes(plan, name, k)
+
+    def stored(self, plan: Plan, name: str, k: int, start: int, length: int) -> bytes | None:
+        """See `Target`."""
+        return self.folder.read(shard_name(plan, name, k), start, length)
+
+    def label(self, plan: Plan, name: str, k: int) -> str:
+        """See `Target`."""
+        return f"{self.where}/{shard_name(plan, name, k)}"
+
+    def discard_strays(self, plan: Plan) -> None:
+        """See `Target`."""
+        shards = {shard_name(plan, name, k) for k in range(plan.shards) for name in plan.arrays}
+        self._discard(lambda name: _SHARD.fullmatch(name) is not None and name not in shards)
+
+    def _discard(self, unwanted: Callable[[str], bool]) -> None:
+        for name in self.folder.sizes():
+            if unwanted(name):
+                self.folder.remove(name)
 
     def _manifest(self) -> Json | None:
         data = self.folder.read(MANIFEST)
@@ -159,11 +237,6 @@ class ZarrSet:
             return None if data is None else read_manifest(data, MANIFEST)
         except InputError:
             return None
-
-    def _sweep(self) -> None:
-        for name in self.folder.sizes():
-            if self.folder.is_leftover(name):
-                self.folder.remove(name)
 
 
 def shard_name(plan: Plan, name: str, k: int) -> str:
@@ -175,6 +248,12 @@ def shard_length(plan: Plan, name: str, k: int) -> int:
     """Bytes of that file: chunks with their checksums, then the index with its own."""
     start, stop = plan.range(k)
     return -(-(stop - start) // plan.chunk) * _stride(plan, name) + _index_length(plan)
+
+
+def _length_fault(found: int | None, expected: int) -> str:
+    if found is None:
+        return "is missing"
+    return "" if found == expected else f"has {found} bytes; expected {expected}"
 
 
 def _stride(plan: Plan, name: str) -> int:
@@ -240,14 +319,11 @@ def _array_node(plan: Plan, name: str) -> Json:
 def encode_shard(plan: Plan, name: str, k: int, samples: NDArray[Any]) -> memoryview:
     """The bytes of a shard's file, made by zarr."""
     import zarr
+    from zarr.core.buffer import default_buffer_prototype
     from zarr.storage import MemoryStore
 
-    held: dict[str, Any] = {}
-    store = MemoryStore(held)
-    from zarr.core.buffer import default_buffer_prototype
-
-    held["zarr.json"] = default_buffer_prototype().buffer.from_bytes(encode(_array_node(plan, name)))
-    array = zarr.open_array(store, mode="r+", config={"write_empty_chunks": True})
+    held: dict[str, Any] = {"zarr.json": default_buffer_prototype().buffer.from_bytes(encode(_array_node(plan, name)))}
+    array = zarr.open_array(MemoryStore(held), mode="r+", config={"write_empty_chunks": True})
     start, stop = plan.range(k)
     array[start:stop] = samples
     return memoryview(held[shard_name(plan, name, k).rpartition("/")[2]].as_numpy_array())
@@ -290,4 +366,4 @@ class ZarrSource:
         return samples.view(plan.array_dtype(name)).reshape(shape)[:rows]
 
     def _damaged(self, file: str) -> InputError:
-        return InputError(f"{self._folder.where}: {file}: is missing or damaged; posesynth verify --repair mends it")
+        return InputError(f"{self._folder.where}: {file}: is missing or damaged; {_MENDS}")
