@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -535,3 +536,24 @@ def test_real_knees_and_elbows_bend_the_way_the_skeleton_says(joint_map: str, fi
         assert inside[f"{side}_foot"] > 0.95
         assert inside[f"{side}_knee"] > 0.9
         assert inside[f"{side}_wrist"] > 0.8
+
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "coverage.md"
+SESSIONS = re.findall(r"```console\n\$ posesynth coverage (.*)\n((?:.*\n)*?)```", PAGE.read_text())
+
+
+@real
+@pytest.mark.parametrize(("command", "shown"), SESSIONS, ids=range(len(SESSIONS)))
+def test_the_tables_of_the_page_are_what_the_command_prints(command: str, shown: str) -> None:
+    name, *files, _, mapped = command.split()
+    joint_map = load_map(mapped)
+    motions = [load_motion(next(DATA.rglob(file)), names=joint_map.columns) for file in files]
+    printed = f"{measure(load_skeleton(name), motions, joint_map)}\n"
+    if shown.endswith("...\n"):
+        shown = shown.removesuffix("...\n")
+        printed = printed[: len(shown)]
+    assert printed == shown
+
+
+def test_the_page_shows_tables() -> None:
+    assert len(SESSIONS) == 4
