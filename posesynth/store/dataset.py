@@ -4,7 +4,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from posesynth.sampler import Batch
 from posesynth.skeleton import Skeleton
 from posesynth.store.plan import Plan, plan_of
 from posesynth.store.target import Source, target
+
+if TYPE_CHECKING:
+    from posesynth.store.torch_dataset import BatchDataset
 
 _KEPT = 4  # chunks of each array that stay decoded
 
@@ -86,6 +89,12 @@ class Dataset:
             raise InputError(f"size: is {size}; expected at least 1")
         for start in range(0, self.n, size):
             yield self[start : start + size]
+
+    def torch(self, batch_size: int = 500) -> "BatchDataset":
+        """The set as a torch Dataset whose items are batches of tensors: p2d, o, then the other arrays stored."""
+        from posesynth.store.torch_dataset import BatchDataset
+
+        return BatchDataset(self, batch_size)
 
     def _read(self, name: str, start: int, stop: int) -> NDArray[Any]:
         plan = self.plan

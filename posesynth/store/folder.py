@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
@@ -21,7 +22,12 @@ from posesynth.errors import InputError
 Bytes = bytes | bytearray | memoryview
 
 _WRITE = 2**24  # bytes handed to the system at a time
+_WAIT = 60.0  # seconds to wait for another generator that may soon be done
 _PARTIAL = re.compile(r"\.[\w.-]+\.[0-9a-f]{16}\.partial")
+
+
+class BusyError(InputError):
+    """Another generator works here."""
 
 
 class Folder(Protocol):
@@ -48,7 +54,7 @@ class Folder(Protocol):
         """Whether a file is what an interrupted `put` left behind."""
 
     def lock(self, shared: bool) -> AbstractContextManager[None]:
-        """Context: no other generator works here, or (shared) none but such as share.  InputError if one does."""
+        """Context: no other generator works here, or (shared) none but such as share.  BusyError if one does."""
 
     def free(self) -> int | None:
         """Bytes that can still be written here, None if nobody knows."""
@@ -152,8 +158,7 @@ class LocalFolder:
     @contextmanager
     def lock(self, shared: bool) -> Iterator[None]:
         """See `Folder`.  The directory itself is locked, so that no file of the lock is left behind."""
-        make_directory(self.where)
-        directory = self._directory("")
+        directory = self._directory("", make=True)
         try:
             lock_file(directory, shared, self.where)
             yield
@@ -167,8 +172,10 @@ class LocalFolder:
     def _directory(self, folder: str, make: bool = False) -> int:
         """A descriptor of the directory, never by way of a symbolic link inside the set."""
         if not folder:
+            if make:
+                make_directory(self.where)
             return os.open(self.where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        top = self._directory("")
+        top = self._directory("", make)
         try:
             if make:
                 with suppress(FileExistsError):
@@ -210,15 +217,26 @@ def write_all(file: int, data: Bytes) -> None:
 
 
 def lock_file(file: int, shared: bool, where: str) -> None:
-    """Lock a descriptor until it is closed, or raise InputError because another generator has it."""
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"{where}: is being written by another posesynth generate; wait for it, or stop it") from None
-    except OSError as error:
-        # A network file system without locks.  Two generators of one plan write the same bytes, so none is harmed.
-        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.ENOSYS, errno.EINVAL):
-            raise
+    """Lock a descriptor until it is closed, or raise BusyError because another generator has it.
+
+    shared: waits a while, for of the jobs that share, each that ends tries for a moment to be alone.
+    """
+    until = time.monotonic() + (_WAIT if shared else 0)
+    while True:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise BusyError(
+                    f"{where}: is being written by another posesynth generate; wait for it, or stop it"
+                ) from None
+            time.sleep(0.05)
+        except OSError as error:
+            # A network file system without locks.  Two generators of one plan write the same bytes: none is harmed.
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.ENOSYS, errno.EINVAL):
+                raise
+            return
 
 
 def make_directory(path: str) -> None:

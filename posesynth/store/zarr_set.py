@@ -139,6 +139,9 @@ class ZarrSet:
             files[name] = Piece(len(data), hashlib.sha256(data).hexdigest())
         record = ShardRecord(k, *plan.range(k), files)
         self.folder.put(f"{JOURNAL}{k}.json", encode(record.json))
+        if self.is_complete():
+            # Whoever finished the set (a worker thought dead may write on after that) has not seen this entry.
+            self.folder.remove(f"{JOURNAL}{k}.json")
         return record
 
     def finish(self, plan: Plan, records: Mapping[int, ShardRecord]) -> None:
