@@ -24,9 +24,9 @@ INDICES = (0, 2**32, 2**40, 2**64 - rng.BLOCK)
 
 def words(seed: int, start: int, stream: int, calls: int = 2) -> np.ndarray:
     """(BLOCK, 4 calls) words of BLOCK consecutive samples."""
-    out = np.empty((4 * calls, rng.BLOCK), np.uint32)
-    rng.fill(out, np.uint64(seed), np.uint64(start), stream)
-    return out.T.copy()
+    out = np.empty(4 * calls * rng.BLOCK, np.uint32)
+    rng.fill(out, 4 * calls, np.uint64(seed), np.uint64(start), stream)
+    return out.reshape(4 * calls, rng.BLOCK).T.copy()
 
 
 @pytest.mark.parametrize(("counter", "key", "answer"), KNOWN_ANSWERS)
