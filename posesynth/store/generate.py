@@ -12,6 +12,7 @@ from multiprocessing import get_context, parent_process
 
 from posesynth.errors import InputError
 from posesynth.sampler import cores
+from posesynth.store.folder import BusyError
 from posesynth.store.manifest import ShardRecord
 from posesynth.store.plan import Plan, difference, shown
 from posesynth.store.target import HDF5_ENDINGS, Target, target
@@ -106,6 +107,13 @@ def _check_same(plan: Plan, place: Target) -> None:
         )
 
 
+def space(plan: Plan, out: str | os.PathLike[str]) -> tuple[int, int | None]:
+    """Bytes that `generate` still needs at `out`, and bytes that are free there (None: no telling)."""
+    place = target(out)
+    with as_input_error(place, plan):
+        return place.space_needed(plan), place.free()
+
+
 def _check_space(plan: Plan, place: Target) -> None:
     needed, free = place.space_needed(plan), place.free()
     if free is not None and free < needed:
@@ -190,7 +198,7 @@ def _finish_together(plan: Plan, place: Target) -> bool:
             records = place.claims(plan)
             if len(records) == plan.shards:
                 place.finish(plan, records)
-    except InputError:
+    except BusyError:
         pass  # another job still works here and will come by
     return place.is_complete()
 

@@ -1,6 +1,7 @@
 """What a data set is kept in, behind one contract: `Target`, and `target` which chooses one by the path's ending."""
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from posesynth.store.plan import Arrays, Plan, shown
 
 HDF5_ENDINGS = (".h5", ".hdf5")
 ENDINGS = (".zarr", *HDF5_ENDINGS)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Target(Protocol):
 def target(path: str | os.PathLike[str]) -> Target:
     """The target at a path: Zarr where it ends in .zarr or is an S3 URL, HDF5 where it ends in .h5 or .hdf5."""
     where = os.fspath(path)
-    if isinstance(where, str) and where.startswith("s3://"):
+    if isinstance(where, str) and _SCHEME.match(where):
         from posesynth.store.remote import S3Folder
         from posesynth.store.zarr_set import ZarrSet
 
