@@ -14,6 +14,8 @@ from posesynth.skeleton import EdgeRange, Range, Skeleton
 
 Array = NDArray[np.float64]
 
+BLOCK = 4096  # frames at a time: the carried frames of a long clip would not fit into memory
+
 
 def read_angles(skeleton: Skeleton, directions: Array) -> tuple[Array, Array]:
     """(T, E) first and second angles of unit directions (T, E, 3); NaN where a direction needed is NaN.
@@ -67,6 +69,12 @@ def weights(edge: EdgeRange, first: Array, second: Array) -> tuple[Array, Array]
 
 def principal_angles(skeleton: Skeleton, directions: Array) -> tuple[Array, Array]:
     """As `read_angles`, whatever the ranges: flexion in (-180, 180], abduction in [-90, 90]."""
+    blocks = [directions[start : start + BLOCK] for start in range(0, len(directions), BLOCK)]
+    first, second = zip(*(_principal(skeleton, block) for block in blocks), strict=True)
+    return np.concatenate(first), np.concatenate(second)
+
+
+def _principal(skeleton: Skeleton, directions: Array) -> tuple[Array, Array]:
     first, second = np.empty(directions.shape[:2]), np.empty(directions.shape[:2])
     frames: list[Array] = []
     for e, edge in enumerate(skeleton.ranges):

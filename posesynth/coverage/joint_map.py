@@ -71,9 +71,10 @@ def load_map(name: str | os.PathLike[str]) -> JointMap:
 
 def shipped_maps() -> dict[str, Path]:
     """Name -> file of the maps that come with the package."""
-    here = Path(__file__).resolve()
-    folders = (here.parents[1] / "skeletons" / "maps", here.parents[2] / "skeletons" / "maps")  # wheel, checkout
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    package = Path(__file__).parents[1]
+    shipped = package / "skeletons"  # inside an installed package, beside it in a checkout
+    folder = shipped if shipped.is_dir() else package.parent / "skeletons"
+    return {path.stem: path for path in sorted((folder / "maps").glob("*.yaml"))}
 
 
 def parse_map(text: str, source: str = "<string>") -> JointMap:

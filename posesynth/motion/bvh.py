@@ -5,13 +5,14 @@ A joint's rotation is the product of its rotation channels in the order they are
 position channel takes the place of that coordinate of the joint's offset, at the root and elsewhere.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posesynth.errors import InputError, did_you_mean
-from posesynth.motion.clip import Motion, check_size, fault, numbers, parse, read_text
+from posesynth.motion.clip import Motion, check_size, fault, numbers, read_text
 from posesynth.motion.rotation import AXES, about
 from posesynth.yaml_source import quote
 
@@ -95,11 +96,13 @@ class _Words:
             raise self.fault(f"{quote(word)} is not a number of {what}; expected a whole number")
         return int(word)
 
-    def rest(self) -> list[tuple[int, list[str]]]:
+    def rest(self) -> Iterator[tuple[int, list[str]]]:
         """What was not read yet, by line."""
-        rows = [(self.line, self.waiting[::-1])]
-        rows += [(n, line.split()) for n, line in enumerate(self.lines[self.line :], self.line + 1)]
-        return [(n, row) for n, row in rows if row]
+        if self.waiting:
+            yield self.line, self.waiting[::-1]
+        for line, text in enumerate(self.lines[self.line :], self.line + 1):
+            if row := text.split():
+                yield line, row
 
 
 def _hierarchy(words: _Words) -> list[_Joint]:
@@ -172,17 +175,15 @@ def _motion(words: _Words, width: int) -> tuple[float, NDArray[np.float64]]:
     seconds = float(words.numbers(1, "Frame Time")[0])
     if seconds < 0:
         raise words.fault(f"Frame Time {seconds}; expected seconds, 0 or more")
-    rows = words.rest()
-    found = sum(len(row) for _, row in rows)
+    values = [np.zeros(0)]
+    line = words.line
+    for line, row in words.rest():
+        values.append(numbers(row, words.path, line))
+    found = sum(len(row) for row in values)
     if found != frames * width:
-        last = rows[-1][0] if rows else words.line
         expected = f"expected {frames * width}, {frames} frames of {width} channels"
-        raise words.fault(f"{found} numbers after Frame Time; {expected}", last)
-    values = [parse(row) for _, row in rows]
-    for (line, row), value in zip(rows, values, strict=True):
-        if value is None:
-            numbers(row, words.path, line)  # raises
-    return seconds, np.concatenate([value for value in values if value is not None]).reshape(frames, width)
+        raise words.fault(f"{found} numbers after Frame Time; {expected}", line)
+    return seconds, np.concatenate(values).reshape(frames, width)
 
 
 def _forward(joints: list[_Joint], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from posesynth.errors import InputError
 from posesynth.yaml_source import error_line, quote
 
 MAX_NUMBERS = 2**25  # 256 MiB of float64: 370,000 frames of 30 joints
-MAX_BYTES = 2**28
+MAX_BYTES = 2**27  # of a text file, which takes some ten times as much while it is read
 
 
 @dataclass(frozen=True, eq=False)
