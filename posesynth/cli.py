@@ -90,12 +90,12 @@ def main(args: list[str] | None = None) -> NoReturn:
 
 def _run(args: list[str] | None) -> int:
     try:
-        posesynth(args, prog_name="posesynth", standalone_mode=False)
+        code = posesynth(args, prog_name="posesynth", standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.Exit as leave:
-        return leave.exit_code
+        return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as help_:
         print(help_.ctx.get_help())
+        return 0
     except click.ClickException as error:
         return _complain([error.format_message()])
     except InputError as error:
@@ -105,7 +105,7 @@ def _run(args: list[str] | None) -> int:
     except BrokenPipeError:
         # The reader has gone, as `head` does: that ends a command, it is no fault.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        return 0
 
 
 def _complain(lines: Any) -> int:
@@ -186,21 +186,33 @@ def generate(
     Stopped or killed, the same command goes on where it was; run on a finished set, it checks it and changes
     nothing.  The bytes depend on the skeleton, the seed and the arrays alone.
     """
-    from . import distributed, store
+    from . import store
 
     made = _skeleton(skeleton, **sampling)
     plan = store.Plan(made, seed=seed, n=n, shard=shard, arrays=_names(arrays), dtype=dtype)
     target = out if out is not None else f"{made.name}.zarr"
-    with _bar(n, "samples") as progress:
+    needed, free = store.space(plan, target)
+    there = "" if free is None else f", {store.size(free)} are free"
+    print(f"{target}: {n:,} samples, {_count(plan.shards, 'shard')}; needs {store.size(needed)}{there}", flush=True)
+    with _bar(n, "samples") as bar:
         try:
             if dask is None:
-                store.generate(plan, target, workers=workers, shards=shards, progress=progress)
+                done = store.generate(plan, target, workers=workers, shards=shards, progress=bar.update)
             else:
-                distributed.generate(plan, target, dask, shards=shards, progress=progress)
+                from . import distributed
+
+                done = distributed.generate(plan, target, dask, shards=shards, progress=bar.update)
         except KeyboardInterrupt:
-            progress.close()
+            bar.close()
             print("stopped; the same command goes on from here", file=sys.stderr)
             raise
+    kept = f", {done.reused} were there" if done.reused else ""
+    state = "the set is complete" if done.complete else "the other shards are still to come"
+    print(f"{target}: {_count(done.written, 'shard')} written{kept}; {state}")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _bar(total: int | None, unit: str) -> Any:
@@ -235,8 +247,8 @@ def verify(path: str, repair: bool) -> None:
     """Check every byte of a data set against its manifest; exit 1 if anything is wrong and stays so."""
     from . import store
 
-    with _bar(None, "B") as progress:
-        report = store.verify(path, repair=repair, progress=progress)
+    with _bar(None, "B") as bar:
+        report = store.verify(path, repair=repair, progress=bar.update)
     for finding in report.findings:
         print(finding)
     print(report.summary)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .draw import COLUMNS, sample_sheet
-from .sampler import field_shape, sample
+from .sampler import sample
 from .skeleton import Range, Sampling, Skeleton, load_skeleton
 
 
@@ -18,18 +18,15 @@ def skeleton(name: str, png: Path | None, seed: int) -> None:
 def dataset(path: str, png: Path | None) -> None:
     """Print a data set's facts and its skeleton, and draw its first samples to `png`."""
     from .store import open as open_dataset
+    from .store import size
 
     data = open_dataset(path)
     print(f"{path}: {len(data):,} samples of '{data.skeleton.name}', seed {data.seed}")
-    size = 0
     for name in data.arrays:
-        shape, dtype = (len(data), *field_shape(data.skeleton, name)), data.dtype(name)
-        count = dtype.itemsize
-        for extent in shape:
-            count *= extent
-        size += count
-        print(f"  {name:<11}{dtype!s:<9}({', '.join(f'{extent:,}' for extent in shape)})  {bytes_of(count)}")
-    print(f"  {'in all':<11}{bytes_of(size)}\n")
+        dtype, shape = data.plan.array_dtype(name), data.plan.array_shape(name)
+        nbytes = len(data) * data.plan.record_bytes(name)
+        print(f"  {name:<11}{dtype!s:<9}({', '.join(f'{extent:,}' for extent in shape)})  {size(nbytes)}")
+    print()
     print("\n".join(describe(data.skeleton)))
     _draw(data.skeleton, data.seed, png or Path(f"{data.skeleton.name}.png"))
 
@@ -83,14 +80,6 @@ def _sampling(sampling: Sampling) -> Iterator[str]:
     if sampling.missing:
         yield f"{100 * sampling.missing:g} % of joints missing"
     yield "symmetric bones share a length" if sampling.symmetric_lengths else "every bone its own length"
-
-
-def bytes_of(count: int) -> str:
-    """`count` bytes as people say it."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"
 
 
 def _draw(made: Skeleton, seed: int, png: Path) -> None:

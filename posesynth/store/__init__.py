@@ -1,7 +1,7 @@
 """Data sets on disk: written shard by shard, resumed, verified, mended, and read back as batches."""
 
 from posesynth.store.dataset import Dataset, open  # noqa: A004
-from posesynth.store.generate import Summary, generate, size, write_shard
+from posesynth.store.generate import Summary, generate, size, space, write_shard
 from posesynth.store.manifest import ShardRecord
 from posesynth.store.plan import Plan
 from posesynth.store.target import Finding
@@ -17,6 +17,7 @@ __all__ = [
     "generate",
     "open",
     "size",
+    "space",
     "verify",
     "write_shard",
 ]

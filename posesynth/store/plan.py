@@ -269,6 +269,6 @@ def _arrays(names: tuple[str, ...]) -> list[str]:
             check_field(name)
         except InputError as error:
             faults.extend(error.lines)
-    if not {"p2d", "o"} <= set(names) or len(set(names)) != len(names):
+    if not faults and (not {"p2d", "o"} <= set(names) or len(set(names)) != len(names)):
         faults.append(f"arrays: are {', '.join(names)}; expected p2d and o, with any of {', '.join(FIELDS[2:])}")
     return faults
