@@ -35,7 +35,7 @@ test-long: .venv/dev.stamp
 	$(BIN)/python -m pytest -m long
 
 bench: .venv/dev.stamp
-	$(BIN)/python -m bench
+	$(BIN)/python -m tests.benchmarks
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
