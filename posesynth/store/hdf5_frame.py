@@ -4,7 +4,7 @@
     HDF5            superblock, attributes, and one contiguous dataset an array
     crc32c/NAME     CRC-32C of each chunk of an array
     sha256          SHA-256 of each shard's part of each array; zeros until it is written
-    manifest        the user block once more, at the file's end
+    footer          the user block once more; beyond the end that HDF5 knows of
 
 The library writes no sample.  It leaves a file that a killed process had open unreadable, and crashes where the disk is
 full; bytes written to known places of a file that is whole and reserved do neither.
@@ -29,12 +29,12 @@ _ROOM = 4096  # of the user block, for all that is not the identity
 
 @dataclass(frozen=True)
 class Frame:
-    """Bytes of the file by place, the place and length of each dataset, and the file's size."""
+    """Bytes of the file and their places, the place and length of each dataset, and the file's size."""
 
     block: int  # length of the user block
     size: int
     layout: dict[str, tuple[int, int]]
-    pieces: dict[int, bytes]  # superblock, headers and attributes
+    pieces: list[tuple[int, bytes]]  # superblock, headers and attributes, later ones over earlier ones
 
     @property
     def gaps(self) -> Iterator[tuple[int, int]]:
@@ -43,7 +43,7 @@ class Frame:
         for start, length in sorted(self.layout.values()):
             yield at, start
             at = start + length
-        yield at, self.size
+        yield at, self.size - self.block
 
 
 def make_frame(plan: Plan, version: str | None = None) -> Frame:
@@ -60,20 +60,19 @@ def make_frame(plan: Plan, version: str | None = None) -> Frame:
         for key, value in identity.items():
             file.attrs[key] = _attribute(key, value)
         file.create_group("crc32c")
-        for name, shape, dtype in datasets(plan, block):
+        for name, shape, dtype in datasets(plan):
             identifier = _reserve(file, name, shape, dtype)
             layout[name] = (identifier.get_offset(), identifier.get_storage_size())
-    return Frame(block, memory.size, layout, memory.pieces)
+    return Frame(block, memory.size + block, layout, memory.pieces)
 
 
-def datasets(plan: Plan, block: int) -> Iterator[tuple[str, tuple[int, ...], "np.dtype[Any]"]]:
+def datasets(plan: Plan) -> Iterator[tuple[str, tuple[int, ...], "np.dtype[Any]"]]:
     """(name, shape, dtype) of each dataset of a plan's file, in the file's order."""
     for name in plan.arrays:
         yield name, plan.array_shape(name), plan.array_dtype(name)
     for name in plan.arrays:
         yield f"crc32c/{name}", (-(-plan.n // plan.chunk),), np.dtype("<u4")
     yield "sha256", (plan.shards, len(plan.arrays), 32), np.dtype("u1")
-    yield "manifest", (block,), np.dtype("u1")
 
 
 def _reserve(file: Any, name: str, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> Any:
@@ -112,7 +111,7 @@ def read_block(data: bytes, source: str) -> tuple[Json, Frame]:
     if set(document) != {*body, "sha256"} or document["sha256"] != digest_of(body):
         raise InputError(f"{source}: was changed after it was written (its own digest is wrong)")
     layout = {name: (place["offset"], place["length"]) for name, place in document["layout"].items()}
-    return document, Frame(len(data), document["size"], layout, {})
+    return document, Frame(len(data), document["size"], layout, [])
 
 
 def find_blocks(file: io.BufferedReader, size: int) -> Iterator[bytes]:
@@ -131,7 +130,7 @@ class _Sparse(io.RawIOBase):
     """A file in memory that holds only what was written: the datasets between take nothing."""
 
     def __init__(self) -> None:
-        self.pieces: dict[int, bytes] = {}
+        self.pieces: list[tuple[int, bytes]] = []
         self.size = 0
         self._at = 0
 
@@ -148,8 +147,7 @@ class _Sparse(io.RawIOBase):
 
     def write(self, data: Any, /) -> int:
         data = bytes(data)
-        self.pieces.pop(self._at, None)  # later writes lie over earlier ones
-        self.pieces[self._at] = data
+        self.pieces.append((self._at, data))
         self._at += len(data)
         self.size = max(self.size, self._at)
         return len(data)
@@ -157,7 +155,7 @@ class _Sparse(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         view = memoryview(buffer).cast("B")
         view[:] = bytes(len(view))
-        for at, data in self.pieces.items():
+        for at, data in self.pieces:
             first, last = max(at, self._at), min(at + len(data), self._at + len(view))
             if first < last:
                 view[first - self._at : last - self._at] = data[first - at : last - at]

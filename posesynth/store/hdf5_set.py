@@ -127,7 +127,7 @@ class Hdf5Set:
             os.ftruncate(file, 0)
             # All space is taken now: a disk that fills up later does not stop the run.
             os.posix_fallocate(file, 0, frame.size)
-            for at, data in frame.pieces.items():
+            for at, data in frame.pieces:
                 _write(file, at, data)
             os.fsync(file)
             _write_blocks(file, frame, block_bytes(frame, identity, {}))
@@ -247,7 +247,7 @@ class Hdf5Set:
         block = block_bytes(frame, document["identity"], document["digests"])
         faults = [
             f"{what}: was changed after it was written"
-            for what, at in (("user block", 0), ("manifest", frame.size - frame.block))
+            for what, at in (("user block", 0), ("footer", frame.size - frame.block))
             if _read(path, at, frame.block) != block
         ]
         digests = _frame_digests(path, plan, frame)
@@ -310,7 +310,7 @@ def _layout(plan: Plan, frame: Frame) -> dict[str, tuple[int, int]]:
     """The frame's layout, InputError unless it is one that the plan can have."""
     lengths = {name: plan.n * plan.record_bytes(name) for name in plan.arrays}
     lengths |= {f"crc32c/{name}": 4 * -(-plan.n // plan.chunk) for name in plan.arrays}
-    lengths |= {"sha256": plan.shards * len(plan.arrays) * _DIGEST, "manifest": frame.block}
+    lengths |= {"sha256": plan.shards * len(plan.arrays) * _DIGEST}
     if {name: length for name, (_, length) in frame.layout.items()} != lengths:
         raise InputError("layout: is not that of the other attributes; the file was changed after it was written")
     return frame.layout
