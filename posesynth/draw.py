@@ -15,6 +15,7 @@ from .skeleton import Skeleton
 
 PAPER, INK, FAINT, SHADE = "#faf7f2", "#2b2d3a", "#85879a", "#e9e3d8"
 LEFT, RIGHT, MIDDLE = "#e4572e", "#2f7fb5", "#4a4e69"
+BRANCHES = (LEFT, "#d99a1c", "#3f9b63", RIGHT, "#7d4fa3", MIDDLE)
 COLUMNS = 6
 _PANEL, _HEAD = 2.1, 0.7  # inches
 
@@ -66,7 +67,8 @@ def sheet(skeleton: Skeleton, rows: Sequence[Row], path: Path, title: str) -> No
     top = 1 - _HEAD / height
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=top, wspace=0.02, hspace=0.02)
     figure.text(0.015, 1 - 0.5 * _HEAD / height, title, color=INK, fontsize=15, weight="bold", va="center")
-    for x, name, colour in ((0.80, "left", LEFT), (0.86, "right", RIGHT), (0.93, "middle", MIDDLE)):
+    legend = ((0.80, "left", LEFT), (0.86, "right", RIGHT), (0.93, "middle", MIDDLE)) if skeleton.symmetric else ()
+    for x, name, colour in legend:
         figure.text(x, 1 - 0.5 * _HEAD / height, f"● {name}", color=colour, fontsize=11, va="center")
     try:
         figure.savefig(path, dpi=110, facecolor=PAPER)
@@ -84,12 +86,26 @@ def _three_quarter_view() -> NDArray[np.float64]:
 
 
 def _colours(skeleton: Skeleton) -> list[str]:
-    """A colour for each edge, by side: the first of a symmetric pair is the left one unless the names say otherwise."""
+    """A colour for each edge: by side, or where nothing is symmetric by the branch it belongs to.
+
+    The first of a symmetric pair is the left one unless the names say otherwise.
+    """
+    if not skeleton.symmetric:
+        return _branch_colours(skeleton)
     colours = [MIDDLE] * skeleton.edges
     for pair in skeleton.symmetric:
         names = [skeleton.joints[edge + 1].lower() for edge in pair]
         left, right = pair[::-1] if "left" in names[1] or "right" in names[0] else pair
         colours[left], colours[right] = LEFT, RIGHT
+    return colours
+
+
+def _branch_colours(skeleton: Skeleton) -> list[str]:
+    colours: list[str] = []
+    branches = 0
+    for parent in skeleton.parents[1:]:
+        colours.append(colours[parent - 1] if parent > 0 else BRANCHES[branches % len(BRANCHES)])
+        branches += int(parent == 0)
     return colours
 
 
