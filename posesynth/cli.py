@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -85,7 +86,11 @@ class Commands(click.Group):
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
-    sys.exit(_run(args))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _warn
+        code = _run(args)
+    sys.exit(code)
 
 
 def _run(args: list[str] | None) -> int:
@@ -106,6 +111,10 @@ def _run(args: list[str] | None) -> int:
         # The reader has gone, as `head` does: that ends a command, it is no fault.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    print("warning:", " ".join(str(message).split()), file=sys.stderr)
 
 
 def _complain(lines: Any) -> int:

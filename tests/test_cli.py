@@ -161,6 +161,16 @@ def test_validate_reports_the_faults_of_every_file(run, tmp_path):
     assert all(line.startswith("error: a.yaml:5:") for line in lines)
 
 
+def test_angles_that_look_like_radians_are_one_warning_line(run, tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        "posesynth: 1\nname: a\nroot: x\njoints:\n  y: {parent: x, theta: [0.5, 1.57], phi: [0, 3.14]}\n"
+    )
+    code, out, err = run("validate", "a.yaml")
+    assert code == 0
+    assert "a.yaml: good" in out
+    assert [line[:9] for line in err.splitlines()] == ["warning: "]
+
+
 def test_skeletons_lists_what_ships(run):
     code, out, _ = run("skeletons")
     assert code == 0
