@@ -8,6 +8,7 @@ import select
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from functools import lru_cache
 from io import BytesIO
 from math import prod
 from typing import Any, BinaryIO
@@ -36,6 +37,8 @@ VERSION = 1
 
 LARGEST_HEADER = 2**24  # bytes: a skeleton's YAML has at most one MiB, and JSON may write a byte as six
 LARGEST_BATCH = 2**30  # bytes: what a header can make a reader allocate
+
+_NPY_BEGIN = npy.MAGIC_LEN + 2  # magic, version, and the length of what follows
 
 _BLOCK_BYTES = 2 * 2**20  # made in one go
 _PIPE_BYTES = 2**20  # Linux lets anyone have this much
@@ -77,7 +80,7 @@ def write_stream(
             for block in blocks:
                 for batch in _cut(block, batch_size):
                     for array in batch:
-                        _write(raw, _npy_header(array))
+                        _write(raw, _npy_header(array.shape, array.dtype))
                         _write(raw, array.data.cast("B"))
                     written += len(batch[0])
     except BrokenPipeError:
@@ -160,9 +163,10 @@ def _cut(block: list[NDArray[Any]], batch: int) -> Iterator[list[NDArray[Any]]]:
         yield [array[first : first + batch] for array in block]
 
 
-def _npy_header(array: NDArray[Any]) -> bytes:
+@lru_cache(maxsize=64)
+def _npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     out = BytesIO()
-    npy.write_array_header_1_0(out, npy.header_data_from_array_1_0(array))
+    npy.write_array_header_1_0(out, {"descr": dtype.str, "fortran_order": False, "shape": shape})
     return out.getvalue()
 
 
@@ -206,6 +210,7 @@ class StreamReader:
         self._source = name if isinstance(name, str) else "stream"
         self._file = file
         self._done = 0
+        self._last_headers: dict[tuple[str, int], bytes] = {}
         line = file.readline(LARGEST_HEADER)
         try:
             self.skeleton, header = _parsed(line, self._source)
@@ -229,28 +234,32 @@ class StreamReader:
             raise StopIteration
         arrays: dict[str, NDArray[Any]] = {}
         for name in self.arrays:
-            magic = self._read(npy.MAGIC_LEN)
-            if not magic and not arrays and self.n is None:
+            begin = self._read(_NPY_BEGIN)
+            if not begin and not arrays and self.n is None:
                 raise StopIteration
-            self._check_array_header(magic, name, size)
+            header = begin + self._read(int.from_bytes(begin[npy.MAGIC_LEN :], "little"))
+            # Reading a header takes as long as reading a small batch, and all batches but the last have the same.
+            if header != self._last_headers.get((name, size)):
+                self._check_array_header(header, name, size)
+                self._last_headers[name, size] = header
             arrays[name] = self._read_data(name, size)
         self._done += size
         return Batch(**arrays)
 
-    def _check_array_header(self, magic: bytes, name: str, size: int) -> None:
-        expected = (size, *field_shape(self.skeleton, name)), False, _dtype(name)
-        if len(magic) < npy.MAGIC_LEN:
+    def _check_array_header(self, header: bytes, name: str, size: int) -> None:
+        length = int.from_bytes(header[npy.MAGIC_LEN : _NPY_BEGIN], "little")
+        if len(header) < _NPY_BEGIN + length:
             raise self._cut_short()
-        length = self._read(2)
-        text = self._read(int.from_bytes(length, "little"))
         try:
-            if npy.read_magic(BytesIO(magic)) != (1, 0):
+            if npy.read_magic(BytesIO(header)) != (1, 0):
                 raise ValueError("not version 1.0")
-            found = npy.read_array_header_1_0(BytesIO(length + text))
+            shape, fortran, dtype = npy.read_array_header_1_0(BytesIO(header[npy.MAGIC_LEN :]))
         except ValueError:
             raise self._fault(f"{name}: has no .npy header (version 1.0)") from None
-        if found != expected:
-            raise self._fault(f"{name}: is {found[2]} {found[0]}; expected {expected[2]} {expected[0]} in C order")
+        expected = (size, *field_shape(self.skeleton, name))
+        if (shape, fortran, dtype) != (expected, False, _dtype(name)):
+            found = f"{dtype} {shape}{' in Fortran order' if fortran else ''}"
+            raise self._fault(f"{name}: is {found[:60]}; expected {_dtype(name)} {expected} in C order")
 
     def _read_data(self, name: str, size: int) -> NDArray[Any]:
         array = np.empty((size, *field_shape(self.skeleton, name)), field_dtype(name))

@@ -32,7 +32,7 @@ MOST_BATCHES = 256  # in a slab: tiny batches would keep the first one waiting
 MOST_THREADS = 4  # some 28 million samples/s: no training step eats more
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class TensorBatch:
     """B consecutive samples as CPU tensors, float32; the fields and shapes of `posesynth.Batch`.
 
