@@ -74,11 +74,11 @@ def cpu_flags() -> set[str]:
     return {flag for line in lines if line.startswith("flags") for flag in line.split()}
 
 
-def run_child(environment: dict[str, str], cache: Path, *options: str) -> dict[str, Any]:
+def run_child(environment: dict[str, str], cache: Path, *options: str, python: str = sys.executable) -> dict[str, Any]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("NUMBA_", "GLIBC_"))}
     paths = os.pathsep.join([str(HERE.parent), str(HERE)])
     done = subprocess.run(
-        [sys.executable, str(HERE / "portability_child.py"), *options],
+        [python, str(HERE / "portability_child.py"), *options],
         env=clean | environment | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": paths},
         capture_output=True,
         text=True,
@@ -132,6 +132,13 @@ def test_bytes_do_not_depend_on_the_processor(
 def test_bytes_do_not_depend_on_many_more_processors(variant: str, here: dict[str, str], tmp_path: Path) -> None:
     skip_unless_it_runs(MORE_VARIANTS[variant])
     assert run_child(MORE_VARIANTS[variant], tmp_path)["digests"] == here
+
+
+@pytest.mark.long
+@pytest.mark.skipif("POSESYNTH_OTHER_PYTHON" not in os.environ, reason="needs a Python that has another Numba")
+def test_bytes_do_not_depend_on_the_compiler(here: dict[str, str], tmp_path: Path) -> None:
+    """POSESYNTH_OTHER_PYTHON: the interpreter of an environment with, say, the oldest Numba of pyproject.toml."""
+    assert run_child({}, tmp_path, python=os.environ["POSESYNTH_OTHER_PYTHON"])["digests"] == here
 
 
 def test_variants_vary(children: dict[str, Future[dict[str, Any]]]) -> None:

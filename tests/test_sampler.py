@@ -21,6 +21,7 @@ from test_kinematics import EPS, along_paths, assert_canonical, bone_vectors
 
 from posesynth import forward, inverse, load_skeleton, sample
 from posesynth.errors import InputError
+from posesynth.kernel import _spans
 from posesynth.sampler import FIELDS, Batch, field_dtype, field_shape, sample_into
 from posesynth.skeleton import EdgeRange, Skeleton, builtin_skeletons
 
@@ -421,6 +422,80 @@ def test_perspective_of_a_far_camera_is_orthographic() -> None:
     plain = load_skeleton("quadruped")
     far = replace(plain, sampling=replace(plain.sampling, distance=(1e6, 1e6)))
     np.testing.assert_allclose(sample(far, stop=1000).p2d, sample(plain, stop=1000).p2d, atol=2e-5)
+
+
+# The ends of ranges.  Of 2^24 values a draw can take, these samples of seed 0 have drawn the least and the most.
+
+ENDS = {
+    # stream and word: (sample with the least draw, sample with the greatest)
+    (naive.POSE, 0): (14883995, 38471471),
+    (naive.POSE, 1): (17169035, 7113731),
+    (naive.POSE, 5): (26671379, 26779717),
+    (naive.VIEW, 0): (1159484, 27838773),
+    (naive.VIEW, 2): (13702848, 23112411),
+    (naive.CAMERA, 0): (707400, 10230839),
+    (naive.NOISE, 0): (6916859, 18780469),
+}
+
+
+def at_the_ends(stream: int, word: int, *sampling: str) -> tuple[Batch, Batch]:
+    """Two bones that leave the root, the first of length 1, at the least and the greatest draw of a word."""
+    least, most = ENDS[stream, word]
+    assert naive.word(0, least, stream, word) >> 8 == 0
+    assert naive.word(0, most, stream, word) >> 8 == 2**24 - 1
+    joints = {
+        "a": "parent: root, theta: [30, 60], phi: [-180, 180], length: [1, 1]",
+        "b": "parent: root, theta: [30, 60], phi: [-180, 180], length: [0, 1]",
+    }
+    skeleton = small_skeleton(joints, *sampling)
+    assert_twin(skeleton, 0, least, 1)
+    assert_twin(skeleton, 0, most, 1)
+    return every(skeleton, 0, least, least + 1), every(skeleton, 0, most, most + 1)
+
+
+def test_angles_reach_one_end_and_come_near_the_other() -> None:
+    least, most = at_the_ends(naive.POSE, 0)
+    np.testing.assert_allclose([least.o_up[0, 0, 1], most.o_up[0, 0, 1]], np.radians([30, 60]), atol=3e-7)
+    least, most = at_the_ends(naive.POSE, 1)
+    assert least.o_up[0, 0, 2] == np.float32(np.pi)  # -180 degrees, canonical
+    assert 3.141592 < most.o_up[0, 0, 2] < np.float32(np.pi)
+
+
+def test_a_length_from_0_to_1_is_never_0() -> None:
+    least, most = at_the_ends(naive.POSE, 5)
+    assert least.o[0, 1, 0] == 2.0**-24
+    assert least.o[0, 1, 1] > 0
+    assert most.o[0, 1, 0] == 1
+
+
+def test_rotations_reach_the_poles() -> None:
+    at_the_ends(naive.VIEW, 0)
+    least, most = at_the_ends(naive.VIEW, 2)
+    assert least.rotation[0, 1, 2] == 1
+    assert most.rotation[0, 1, 2] == -1 + 2.0**-23
+    for batch in (least, most):
+        assert np.abs(batch.rotation[0] @ batch.rotation[0].T - np.eye(3)).max() < 5e-7
+
+
+def test_noise_and_distance_at_their_ends() -> None:
+    at_the_ends(naive.CAMERA, 0, "distance: [2, 9]")
+    least, most = at_the_ends(naive.NOISE, 0, "noise: 1")
+    radius = np.hypot(*(least.p2d[0, 0]).astype(float))
+    assert radius == pytest.approx(np.sqrt(2 * np.log(2.0**24)), rel=1e-6)  # 5.77 deviations: the most there is
+    assert np.abs(most.p2d[0, 0]).max() == 0
+
+
+@given(st.floats(-720, 720), st.floats(0, 360))
+def test_no_draw_lies_above_its_range(low: float, width: float) -> None:
+    """In float32, where lo + (hi - lo) may be more than hi."""
+    f32 = np.float32
+    high = low + width
+    for scale in (1 / 180, 1.0):
+        ((lo, span),) = _spans([(low, high)], scale)
+        assert lo == f32(low * scale)
+        for u in (0, 2.0**-24, 0.3, 0.5, 1 - 2.0**-24, 1):
+            assert lo <= lo + f32(u) * span <= f32(high * scale)
+        assert lo + span >= f32(high * scale) - 2 * np.spacing(max(abs(lo), abs(f32(high * scale))))
 
 
 # Degenerate skeletons.
