@@ -13,7 +13,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -49,7 +49,7 @@ class S3Folder:
         self._patient = self._connect(PATIENCE)
         self._quick = self._connect(HELLO)
         self._answered = False  # whether the bucket has answered at all
-        self._conditional = True  # whether the store keeps to If-None-Match and If-Match
+        self._conditional: bool | None = None  # whether the store keeps to If-None-Match, if that is known
 
     def __reduce__(self) -> tuple[type["S3Folder"], tuple[str]]:
         return S3Folder, (self.where,)
@@ -171,30 +171,29 @@ class S3Folder:
         )
 
     def _put_if(self, name: str, data: bytes, mode: Any) -> None:
-        if self._conditional:
-            try:
-                self._put(name, data, mode, self._quick)
-            except _UnsupportedError:
-                self._warn_unconditional()
-            except _UnansweredError:
-                self._put(name, data, mode, self._patient)
-                return
-            else:
-                self._check_conditions(name, data, mode)
-                return
-        self._put(name, data, "overwrite", self._patient)
-
-    def _check_conditions(self, name: str, data: bytes, mode: Any) -> None:
-        # Some stores take no notice of the condition.  The same object once more, which must not be created again.
-        if mode != "create":
+        if self._conditional is False:
+            self._put(name, data, "overwrite", self._patient)
             return
         try:
-            self._put(name, data, "create", self._quick)
-        except (_ChangedError, _UnansweredError):
-            return
+            self._put(name, data, mode, self._quick)
         except _UnsupportedError:
-            pass
-        self._warn_unconditional()
+            self._warn_unconditional()
+            self._put(name, data, "overwrite", self._patient)
+        except _UnansweredError:
+            self._put(name, data, mode, self._patient)
+        else:
+            if self._conditional is None and mode == "create":
+                self._check_conditions(name, data)
+
+    def _check_conditions(self, name: str, data: bytes) -> None:
+        # Some stores take no notice of the condition.  The same object once more, which must not be created again.
+        with suppress(_UnansweredError):
+            try:
+                self._put(name, data, "create", self._quick)
+            except _ChangedError:
+                self._conditional = True
+            else:
+                self._warn_unconditional()
 
     def _warn_unconditional(self) -> None:
         self._conditional = False
@@ -206,27 +205,29 @@ class S3Folder:
 
     def _connect(self, seconds: float) -> Any:
         try:
+            from obstore.exceptions import BaseError
             from obstore.store import S3Store
         except ImportError:
             raise InputError(f"{self.where}: needs obstore; pip install 'posesynth[s3]'") from None
-        return S3Store(
-            self._bucket,
-            prefix=self._prefix,
-            client_options={
-                "allow_http": self._endpoint.startswith("http://"),
-                "connect_timeout": timedelta(seconds=min(5.0, seconds)),
-                "timeout": timedelta(seconds=TIMEOUT),
-            },
-            retry_config={
-                "max_retries": max(1, round(seconds)),
-                "retry_timeout": timedelta(seconds=seconds),
-                "backoff": {
-                    "init_backoff": timedelta(milliseconds=100),
-                    "max_backoff": timedelta(seconds=min(10.0, seconds / 4)),
-                    "base": 2,
-                },
-            },
-        )
+        client: Any = {
+            "allow_http": self._endpoint.startswith("http://"),
+            "connect_timeout": timedelta(seconds=min(5.0, seconds)),
+            "timeout": timedelta(seconds=TIMEOUT),
+        }
+        backoff: Any = {
+            "init_backoff": timedelta(milliseconds=100),
+            "max_backoff": timedelta(seconds=min(10.0, seconds / 4)),
+            "base": 2,
+        }
+        retry: Any = {
+            "max_retries": max(1, round(seconds)),
+            "retry_timeout": timedelta(seconds=seconds),
+            "backoff": backoff,
+        }
+        try:
+            return S3Store(self._bucket, prefix=self._prefix, client_options=client, retry_config=retry)
+        except BaseError as error:
+            raise self._fault(str(error)) from None
 
     def _ask(self, request: Callable[[Any], T], store: Any = None) -> T:
         """The answer to a request; FileNotFoundError, one of the three below, or InputError."""
