@@ -18,8 +18,8 @@ import numpy as np
 
 try:
     import torch
-except ImportError:
-    raise ImportError("posesynth.PoseStream needs PyTorch: pip install 'posesynth[torch]'") from None
+except ModuleNotFoundError:
+    raise ModuleNotFoundError("posesynth.PoseStream needs PyTorch: pip install 'posesynth[torch]'") from None
 from torch.utils.data import IterableDataset, get_worker_info
 
 from .ahead import ahead

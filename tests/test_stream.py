@@ -23,6 +23,10 @@ from posesynth.errors import InputError
 from posesynth.skeleton import Skeleton, load_skeleton
 from posesynth.stream import PoseStream, Share, TensorBatch, joined
 
+# From Python 3.12 on a fork beside threads warns: DataLoader forks, and streams are made to bear it.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+WARNINGS = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
+
 
 @pytest.fixture(scope="module")
 def skeleton() -> Skeleton:
@@ -255,7 +259,7 @@ def test_ranks_of_a_process_group_cover_each_index_once_and_end_together(tmp_pat
     path = f"{tmp_path}/ranks.py"
     with open(path, "w") as file:
         file.write(textwrap.dedent(script))
-    command = [sys.executable, "-W", "error", path]
+    command = [sys.executable, *WARNINGS, path]
     ranks = [
         subprocess.Popen([*command, str(rank), f"{tmp_path}/store"], stdout=subprocess.PIPE, text=True, env=alone())
         for rank in (0, 1)
@@ -268,7 +272,7 @@ def test_ranks_of_a_process_group_cover_each_index_once_and_end_together(tmp_pat
 
 
 def run(path: str) -> None:
-    subprocess.run([sys.executable, "-W", "error", path], check=True, timeout=60, env=alone())
+    subprocess.run([sys.executable, *WARNINGS, path], check=True, timeout=60, env=alone())
 
 
 def alone() -> dict[str, str]:
@@ -372,6 +376,12 @@ def test_an_impossible_stream_is_refused(skeleton: Skeleton, wrong: dict[str, ob
     with pytest.raises(InputError, match=line) as error:
         PoseStream(skeleton, **wrong)  # type: ignore[arg-type]
     assert len(error.value.lines) == 1
+
+
+def test_without_pytorch_the_line_says_what_to_install() -> None:
+    script = "import sys; sys.modules['torch'] = None; import posesynth; posesynth.PoseStream"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=alone(), timeout=60)
+    assert done.stderr.endswith("Error: posesynth.PoseStream needs PyTorch: pip install 'posesynth[torch]'\n")
 
 
 @pytest.mark.long

@@ -20,7 +20,10 @@ def command(*arguments: object, **environment: str) -> tuple[float, float]:
     """Seconds and peak MiB of a posesynth command."""
     begin = time.perf_counter()
     process = subprocess.Popen(
-        [*POSESYNTH, *map(str, arguments)], stderr=subprocess.DEVNULL, env={**os.environ, **environment}
+        [*POSESYNTH, *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **environment},
     )
     _, status, usage = os.wait4(process.pid, 0)
     spent = time.perf_counter() - begin
@@ -46,8 +49,9 @@ def dd(path: Path, nbytes: int) -> float:
     return time.perf_counter() - begin
 
 
-def storage(n: int = 4_000_000, rounds: int = 3) -> None:
+def storage(rounds: int = 3) -> None:
     """`posesynth generate` to local disk beside dd of the same bytes; verify; peak memory.  In turns."""
+    n = int(float(os.environ.get("BENCH_N", "4e6")))
     nbytes = n * SAMPLE_BYTES
     spent: dict[str, list[float]] = {"dd": [], "Zarr": [], "HDF5": [], "verify Zarr": [], "verify HDF5": []}
     peak: dict[str, float] = {}
@@ -75,7 +79,7 @@ def memory() -> None:
     """Peak memory of `posesynth generate` as n grows."""
     rows = []
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR", ".")) as folder:
-        for n in (250_000, 1_000_000, 4_000_000, 8_000_000):
+        for n in (1_000_000, 4_000_000, 8_000_000, 16_000_000):
             path = Path(folder) / "set.zarr"
             seconds, mib = command("generate", "--skeleton", "quadruped", "--n", n, "--out", path)
             rows.append((f"{n:,}", f"{mib:.0f}", f"{seconds:.1f}"))
