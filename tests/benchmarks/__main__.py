@@ -1,8 +1,8 @@
 """Run the benchmarks: ``python -m tests.benchmarks [--record] [SECTION ...]``; all of them without a name.
 
 ``--record`` writes what it prints into docs/benchmarks.md.  BENCH_DIR names a folder on the disk to be measured
-(default: here), BENCH_N how many samples are written to it (default: 4e6).  Each section runs in a process of its own: an OpenMP pool that one starts must not meet the forks of
-another.
+(default: here), BENCH_N how many samples are written to it (default: 4e6).  Each section runs in a process of its own:
+an OpenMP pool that one starts must not meet the forks of another.
 """
 
 import subprocess
