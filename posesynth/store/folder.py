@@ -125,17 +125,20 @@ class LocalFolder:
         found: dict[str, int] = {}
 
         def walk(folder: str) -> None:
-            with os.scandir(os.path.join(self.where, folder)) as entries:
-                for entry in entries:
-                    name = folder + entry.name
-                    if entry.is_dir(follow_symlinks=False):
-                        walk(name + "/")
-                    else:
+            try:
+                entries = list(os.scandir(os.path.join(self.where, folder)))
+            except FileNotFoundError:  # nothing yet, or removed just now by another job of an array
+                return
+            for entry in entries:
+                name = folder + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    walk(name + "/")
+                else:
+                    with suppress(FileNotFoundError):
                         status = entry.stat(follow_symlinks=False)
                         found[name] = status.st_size if stat.S_ISREG(status.st_mode) else -1
 
-        with suppress(FileNotFoundError):
-            walk("")
+        walk("")
         return found
 
     def remove(self, name: str) -> None:

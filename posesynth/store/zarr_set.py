@@ -73,6 +73,9 @@ class ZarrSet:
             return attributes
         if all(self.folder.is_leftover(name) for name in self.folder.sizes()):
             return None
+        attributes = _attributes(self.folder.read(GROUP))  # another job of an array may have begun the set just now
+        if attributes is not None:
+            return attributes
         raise InputError(
             f"{self.where}: holds something that is not a posesynth data set; expected a path where nothing is yet"
         )
@@ -280,7 +283,7 @@ def index_bytes(plan: Plan, name: str, k: int) -> bytes:
 
 
 def metadata(plan: Plan, attributes: Json | None) -> dict[str, bytes]:
-    """The zarr.json of the group (last) and of each array.  attributes: the set's, where it has some of this plan."""
+    """The zarr.json of the group, which comes first, and of each array.  attributes: those the set has already."""
     version = (attributes or {}).get("posesynth_version", package_version())
     nodes = {name: _array_node(plan, name) for name in plan.arrays}
     group = {
@@ -290,7 +293,7 @@ def metadata(plan: Plan, attributes: Json | None) -> dict[str, bytes]:
         # One read tells a reader of a remote set everything, and none takes manifest.json for an array.
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": nodes},
     }
-    return {**{f"{name}/zarr.json": encode(node) for name, node in nodes.items()}, GROUP: encode(group)}
+    return {GROUP: encode(group), **{f"{name}/zarr.json": encode(node) for name, node in nodes.items()}}
 
 
 def _array_node(plan: Plan, name: str) -> Json:
