@@ -50,7 +50,7 @@ def together(batches: Sequence[Batch], name: str) -> bytes:
 # Out and in.
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     skeletons(8, sampling=True),
     st.integers(1, 60),
