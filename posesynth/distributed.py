@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Any
 
 from posesynth import store
@@ -84,6 +85,15 @@ def write_shard(identity: str, where: str, k: int, token: str) -> dict[str, Any]
         return {"faults": error.lines}
     except OSError as error:
         return {"faults": [f"{where}: worker {worker} cannot write it ({error.strerror or error})"]}
+
+
+def _task() -> Callable[..., dict[str, Any]]:
+    """`write_shard`, found by name only when it runs: a worker dies of a task whose function it cannot import."""
+
+    def write(*args: Any) -> dict[str, Any]:
+        return import_module("posesynth.distributed").write_shard(*args)  # type: ignore[no-any-return]
+
+    return write  # defined in here, it travels as its code
 
 
 def _folder(where: str) -> Folder:
@@ -156,9 +166,8 @@ class _Crew(Executor):
             self._folder.put(self._token, b"Workers that see this file see the set.\n")
             threading.Thread(target=self._watch, daemon=True).start()
         outcome: Future[ShardRecord] = Future()
-        task = self._client.submit(
-            write_shard, json.dumps(plan.identity), where, k, self._token, key=f"{self._token[1:-8]}-{k}", pure=False
-        )
+        key = f"posesynth{self._token.removesuffix('.partial')}-{k}"
+        task = self._client.submit(_task(), json.dumps(plan.identity), where, k, self._token, key=key, pure=False)
         self._pending[outcome] = task
         outcome.add_done_callback(self._forget)
         task.add_done_callback(lambda task: self._settle(outcome, plan, k, task))
@@ -218,8 +227,8 @@ def _record(plan: Plan, k: int, task: Any) -> ShardRecord:
     kind = type(error).__name__
     if kind == "KilledWorker":
         raise InputError(
-            f"dask: shard {k}: {error.allowed_failures + 1} workers died one after another while they made it "
-            "(out of memory?); expected smaller shards, or more memory for each thread"
+            f"dask: shard {k}: each worker that made it died, {error.allowed_failures + 1} in all (out of memory?); "
+            "expected smaller shards, or more memory for each thread"
         )
     if isinstance(error, (ImportError, AttributeError)):
         raise InputError(f"dask: a worker has no posesynth like this one ({kind}: {error}); install it there")
