@@ -227,8 +227,8 @@ def as_input_error(place: Target, plan: Plan | None = None) -> Iterator[None]:
 def size(nbytes: int) -> str:
     """A number of bytes for people: 7.7 GB."""
     amount = float(nbytes)
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if amount < 999.5 or unit == "TB":
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if amount < 999.5 or unit == "PB":
             break
         amount /= 1000
     return f"{nbytes} bytes" if unit == "bytes" else f"{amount:.3g} {unit}"

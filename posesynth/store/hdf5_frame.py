@@ -20,7 +20,7 @@ import numpy as np
 
 from posesynth.errors import InputError
 from posesynth.store.manifest import Json, decode, digest_of
-from posesynth.store.plan import Plan, package_version
+from posesynth.store.plan import Plan, package_version, shown
 
 SMALLEST_BLOCK = 512
 LARGEST_BLOCK = 2**23
@@ -108,9 +108,14 @@ def read_block(data: bytes, source: str) -> tuple[Json, Frame]:
     """A user block's JSON, and the frame it describes without the pieces; InputError unless its own digest is right."""
     document = decode(data, source)
     body = {key: document.get(key) for key in ("identity", "size", "layout", "digests")}
-    if set(document) != {*body, "sha256"} or document["sha256"] != digest_of(body):
+    kinds = [type(part) for part in body.values()]
+    if kinds != [dict, int, dict, dict] or set(document) != {*body, "sha256"} or document["sha256"] != digest_of(body):
         raise InputError(f"{source}: was changed after it was written (its own digest is wrong)")
-    layout = {name: (place["offset"], place["length"]) for name, place in document["layout"].items()}
+    layout = {}
+    for name, place in document["layout"].items():
+        if type(place) is not dict or list(map(type, place.values())) != [int, int] or min(place.values()) < 0:
+            raise InputError(f"{source}: layout: {shown(place)} is no place of a dataset")
+        layout[name] = (place.get("offset", 0), place.get("length", 0))
     return document, Frame(len(data), document["size"], layout, [])
 
 

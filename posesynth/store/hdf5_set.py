@@ -165,19 +165,20 @@ class Hdf5Set:
     def finish(self, plan: Plan, records: Mapping[int, ShardRecord]) -> None:
         """See `Target`."""
         path = self._active()
-        if path == self.where:
-            return
         found = describe(path)
         if found is None or len(records) != plan.shards:
             raise ValueError("a file is finished once every shard is written")
         document, frame = found
-        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            _write_blocks(file, frame, block_bytes(frame, document["identity"], _frame_digests(path, plan, frame)))
-        finally:
-            os.close(file)
-        os.replace(self.partial, self.where)
-        sync_directory(os.path.dirname(self.where))
+        digests = _frame_digests(path, plan, frame)
+        if document["digests"] != digests:
+            file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                _write_blocks(file, frame, block_bytes(frame, document["identity"], digests))
+            finally:
+                os.close(file)
+        if path == self.partial:
+            os.replace(self.partial, self.where)
+            sync_directory(os.path.dirname(self.where))
 
     def source(self, plan: Plan) -> "Hdf5Source":
         """See `Target`."""

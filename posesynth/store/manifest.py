@@ -75,15 +75,15 @@ def read_manifest(data: bytes, source: str) -> Json:
     """The manifest's JSON, InputError unless its own digest is right."""
     manifest = decode(data, source)
     body = {key: manifest.get(key) for key in ("identity", "shards", "others")}
-    if set(manifest) != {*body, "sha256"} or manifest["sha256"] != digest_of(body) or data != encode(manifest):
+    kinds = [type(part) for part in body.values()]
+    if kinds != [dict, list, dict] or set(manifest) != {*body, "sha256"} or manifest["sha256"] != digest_of(body):
         raise InputError(f"{source}: was changed after it was written (its own digest is wrong)")
     return manifest
 
 
 def records_of(plan: Plan, manifest: Json, source: str) -> dict[int, ShardRecord]:
     """The shards of a manifest by number.  InputError unless each shard of `plan` stands in it once."""
-    entries = manifest["shards"]
-    records = [read_record(plan, entry, source) for entry in (entries if isinstance(entries, list) else [])]
+    records = [read_record(plan, entry, source) for entry in manifest["shards"]]
     if [record.k for record in records] != list(range(plan.shards)):
         raise InputError(f"{source}: shards: has {len(records)}; expected {plan.shards}, in order")
     return {record.k: record for record in records}

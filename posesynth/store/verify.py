@@ -86,10 +86,10 @@ def _check(
             if progress:
                 progress(length)
             faults += found
-            if not found:
+            if not found and k in claims and claims[k] != record:
+                faults.append(Finding(f"{place.where}: shard {k}", "is right, but its digests are not the manifest's"))
+            elif not found:
                 sound[k] = record
-                if k in claims and claims[k] != record:
-                    faults.append(Finding(place.label(plan, "manifest", k), "is right, but not as the manifest has it"))
     return faults, sound, checked
 
 

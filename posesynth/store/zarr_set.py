@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,9 @@ class ZarrSet:
     def claims(self, plan: Plan) -> dict[int, ShardRecord]:
         """See `Target`."""
         manifest = self._manifest()
-        if manifest is not None and not difference(plan.identity, manifest["identity"]):
-            return records_of(plan, manifest, MANIFEST)
+        if manifest is not None:
+            with suppress(InputError):
+                return records_of(plan, manifest, MANIFEST)
         found = {}
         for name in self.folder.sizes():
             if name.startswith(JOURNAL) and not self.folder.is_leftover(name):
@@ -149,14 +150,10 @@ class ZarrSet:
 
     def finish(self, plan: Plan, records: Mapping[int, ShardRecord]) -> None:
         """See `Target`."""
-        identity = self.identity()
-        documents = metadata(plan, identity)
-        attributes = json.loads(documents[GROUP])["attributes"]
-        others = {
-            name: {"length": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in documents.items()
-        }
-        data = manifest_bytes(plan, attributes, records.values(), others)
-        self.folder.settle(MANIFEST, data)
+        manifest = _manifest_of(plan, metadata(plan, self.identity()), records)
+        if manifest is None:
+            raise ValueError("a set is finished once every shard is written")
+        self.folder.settle(MANIFEST, manifest)
         self._discard(lambda name: name.startswith(JOURNAL) or self.folder.is_leftover(name))
 
     def source(self, plan: Plan) -> "ZarrSource":
@@ -183,9 +180,9 @@ class ZarrSet:
         faults: dict[str, str] = {}
         if not self.is_complete():
             faults[MANIFEST] = "is missing: the set is not finished; the same posesynth generate goes on with it"
-        elif self._manifest() is None:
-            faults[MANIFEST] = "was changed after it was written: its own digest is wrong"
         documents = metadata(plan, self.identity())
+        if self.is_complete() and self.folder.read(MANIFEST) != _manifest_of(plan, documents, self.claims(plan)):
+            faults[MANIFEST] = "was changed after it was written"
         for name, data in documents.items():
             found = self.folder.read(name)
             if found != data:
@@ -254,6 +251,17 @@ def shard_length(plan: Plan, name: str, k: int) -> int:
     """Bytes of that file: chunks with their checksums, then the index with its own."""
     start, stop = plan.range(k)
     return -(-(stop - start) // plan.chunk) * _stride(plan, name) + _index_length(plan)
+
+
+def _manifest_of(plan: Plan, documents: Mapping[str, bytes], records: Mapping[int, ShardRecord]) -> bytes | None:
+    """The manifest that says what the records and the other files are; None where records are missing."""
+    if len(records) != plan.shards:
+        return None
+    attributes = json.loads(documents[GROUP])["attributes"]
+    others = {
+        name: {"length": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in documents.items()
+    }
+    return manifest_bytes(plan, attributes, records.values(), others)
 
 
 def _length_fault(found: int | None, expected: int) -> str:
