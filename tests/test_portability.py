@@ -20,7 +20,6 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from posesynth import load_skeleton
 from posesynth.skeleton import builtin_skeletons
 
 HERE = Path(__file__).parent
@@ -211,7 +210,7 @@ def set_mxcsr(value):  # type: ignore[no-untyped-def]
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="sets a register of x86-64")
 def test_flushing_subnormals_changes_nothing() -> None:
-    skeletons = {name: load_skeleton(name) for name in builtin_skeletons()}
+    skeletons = golden.golden_skeletons()
     before = {name: golden.samples_digest(skeleton) for name, skeleton in skeletons.items()}
     subnormal = np.full(1, 1e-40, np.float32)
     set_mxcsr(0x1F80 | 0x8000 | 0x0040)
