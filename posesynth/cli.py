@@ -197,6 +197,8 @@ def generate(
     """
     from . import store
 
+    if dask is not None and workers != 1:
+        raise InputError("workers: are those of the cluster with --dask; expected one of the two options")
     made = _skeleton(skeleton, **sampling)
     plan = store.Plan(made, seed=seed, n=n, shard=shard, arrays=_names(arrays), dtype=dtype)
     target = out if out is not None else f"{made.name}.zarr"

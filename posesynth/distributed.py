@@ -31,8 +31,8 @@ from posesynth.store.zarr_set import ZarrSet
 CONNECT = 5.0
 """Seconds to wait for the scheduler."""
 
-WORKERLESS = 60.0
-"""Seconds for which the cluster may be without any worker."""
+WORKERLESS = 300.0
+"""Seconds for which the cluster may be without any worker: a batch system takes its time to start one."""
 
 _IN_FLIGHT = 512  # tasks that the scheduler knows of at a time
 
@@ -106,6 +106,7 @@ def _folder(where: str) -> Folder:
 @contextmanager
 def _connected(address: str) -> Iterator[Any]:
     try:
+        import dask
         from distributed import Client
     except ImportError:
         raise InputError("dask: needs Dask; pip install 'posesynth[dask]'") from None
@@ -114,7 +115,11 @@ def _connected(address: str) -> Iterator[Any]:
             f"dask: no scheduler answers at {address[:80]!r}; expected the address that `dask scheduler` prints, "
             "such as tcp://HOST:8786"
         )
-    with _quiet(), Client(address, timeout=CONNECT, set_as_default=False) as client:
+    # By default, who asks a dead scheduler for a result waits for half a minute.
+    connect = dask.config.set({"distributed.comm.timeouts.connect": f"{2 * CONNECT} s"})
+    with connect, _quiet(), Client(address, timeout=CONNECT, set_as_default=False) as client:
+        # A client that closes while a message waits to be sent leaves a future behind, which the loop would report.
+        client.loop.asyncio_loop.set_exception_handler(lambda loop, context: None)
         yield client
 
 

@@ -70,7 +70,10 @@ class Cluster:
         self.processes: list[subprocess.Popen[bytes]] = []
         file = folder / "scheduler.json"
         # One dead worker, and not three, is enough to give a task up.
-        environ = environment(DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0" if "alone" in str(folder) else "3")
+        environ = environment(
+            DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0" if "alone" in str(folder) else "3",
+            DASK_DISTRIBUTED__SCHEDULER__IDLE_TIMEOUT="2 minutes",  # should these tests be killed
+        )
         address = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
         self.scheduler = self._run("scheduler", *address, environ=environ)
         wait_for(lambda: file.exists() and file.stat().st_size)
@@ -230,20 +233,22 @@ def test_five_killed_workers_change_nothing(tmp_path: Path) -> None:
     assert contents(path) == contents(tmp_path / "local.zarr")
 
 
-@pytest.mark.parametrize("killed", ["scheduler", "client"])
+@pytest.mark.parametrize("killed", ["scheduler", "client", "client by Ctrl-C"])
 def test_what_a_dead_scheduler_or_client_leaves_is_gone_on_from(
     pair: Cluster, tmp_path: Path, undisturbed: dict[str, str], killed: str
 ) -> None:
     path = tmp_path / "slow" / "set.zarr"
     path.parent.mkdir()
     with ExitStack() as stack:
-        made = pair if killed == "client" else stack.enter_context(cluster(tmp_path, 1))
+        made = pair if killed != "scheduler" else stack.enter_context(cluster(tmp_path, 1))
         command = [sys.executable, "-m", "posesynth", "generate", "-s", "quadruped", "--n", "20000", "--shard", "2000"]
         command += ["--seed", "3", "--out", str(path), "--dask", made.address]
-        client = stack.enter_context(subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True))
+        client = stack.enter_context(
+            subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        )
         wait_for(lambda: shards_of(path) >= 2)
-        victim = client if killed == "client" else made.scheduler
-        victim.kill()
+        victim = made.scheduler if killed == "scheduler" else client
+        victim.send_signal(signal.SIGINT if killed == "client by Ctrl-C" else signal.SIGKILL)
         begun = time.monotonic()
         report = client.communicate(timeout=30)[1]
         assert time.monotonic() - begun < 15
@@ -252,6 +257,7 @@ def test_what_a_dead_scheduler_or_client_leaves_is_gone_on_from(
         assert report == "error: dask: lost the scheduler; the same command again goes on from what is written\n"
         summary = generate(PLAN, path)
     else:
+        assert killed == "client" or report.strip() == "stopped; the same command goes on from here"
         summary = distributed.generate(PLAN, path, made.address)
     assert summary.reused >= 2
     assert summary.complete
