@@ -150,11 +150,10 @@ def _sampling_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _skeleton(name: str, **overrides: Any) -> Any:
-    from .schema import with_sampling
     from .skeleton import load_skeleton
 
     given = {key: value for key, value in overrides.items() if value is not None}
-    return with_sampling(load_skeleton(name), **given)
+    return load_skeleton(name).with_sampling(**given)
 
 
 _skeleton_option = click.option(

@@ -24,7 +24,7 @@ from posesynth import store
 from posesynth.errors import InputError
 from posesynth.store.folder import Folder
 from posesynth.store.manifest import ShardRecord, read_record
-from posesynth.store.plan import Plan, plan_of
+from posesynth.store.plan import Plan, check_stream, plan_of
 from posesynth.store.target import target
 from posesynth.store.zarr_set import ZarrSet
 
@@ -74,6 +74,7 @@ def write_shard(identity: str, where: str, k: int, token: str) -> dict[str, Any]
     worker = get_worker().address
     try:
         plan = plan_of(json.loads(identity), f"dask: worker {worker}")
+        check_stream(plan, f"dask: worker {worker}")
         folder = _folder(where)
         if folder.read(token) is None:
             raise InputError(

@@ -18,7 +18,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from .ahead import ahead, held
-from .errors import InputError
+from .errors import InputError, whole_number
 from .sampler import (
     FIELDS,
     STREAM_VERSION,
@@ -30,6 +30,7 @@ from .sampler import (
     field_shape,
     sample_into,
 )
+from .schema import skeleton_of
 from .skeleton import Skeleton
 
 VERSION = 1
@@ -61,8 +62,6 @@ def write_stream(
     others of `posesynth.sampler.FIELDS`, in the order they are to be written.  A reader that closes its end of
     the pipe ends it early, quietly.  Raises InputError on a value outside these, a terminal, a full disk.
     """
-    from .store.plan import skeleton_of
-
     header = _header(skeleton, batch_size, n, seed, start, arrays)
     if skeleton_of(skeleton.text, header["sampling"], skeleton.name).digest != skeleton.digest:
         raise InputError("skeleton: differs from its own YAML text; expected one read by load_skeleton")
@@ -94,13 +93,13 @@ def _header(
     skeleton: Skeleton, batch_size: int, n: int | None, seed: int, start: int, arrays: Sequence[str]
 ) -> dict[str, Any]:
     """What the first line says.  InputError on a value that cannot be."""
-    last = 2**64 if n is None else start + _whole("n", n, 1)
+    last = 2**64 if n is None else start + whole_number("n", n, 1)
     check_range(seed, start, last)
     for name in arrays:
         check_field(name)
     if len(set(arrays)) != len(arrays) or not {"p2d", "o"} <= set(arrays):
         raise InputError(f"arrays: are {', '.join(arrays)}; expected p2d, o and any of {', '.join(FIELDS[2:])}")
-    size = _whole("batch", batch_size, 1) * sum(_bytes(skeleton, name) for name in arrays)
+    size = whole_number("batch", batch_size, 1) * sum(_bytes(skeleton, name) for name in arrays)
     if size > LARGEST_BATCH:
         raise InputError(f"batch: {batch_size} samples are {size} bytes; expected at most {LARGEST_BATCH}")
     return {
@@ -121,12 +120,6 @@ def _header(
 
 def _described(skeleton: Skeleton, name: str) -> dict[str, Any]:
     return {"name": name, "dtype": _dtype(name).str, "shape": list(field_shape(skeleton, name))}
-
-
-def _whole(name: str, value: object, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise InputError(f"{name}: is {str(value)[:40]}; expected a whole number from {low}")
-    return value
 
 
 def _dtype(name: str) -> np.dtype[Any]:
@@ -290,8 +283,6 @@ class StreamReader:
 
 def _parsed(line: bytes, source: str) -> tuple[Skeleton, dict[str, Any]]:
     """The skeleton and the header of a stream's first line; InputError where it is none, or contradicts itself."""
-    from .store.plan import skeleton_of
-
     try:
         header = json.loads(line) if line.endswith(b"\n") else None
     except (ValueError, RecursionError):

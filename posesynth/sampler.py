@@ -1,7 +1,6 @@
 """Sample i is a pure function of (skeleton, seed, i): what a sample holds, and the functions that give samples."""
 
 import math
-import operator
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError, did_you_mean
+from .errors import InputError, did_you_mean, whole_number
 from .kernel import FLOATS, NO_FLOATS, generate, plan
 from .rng import BLOCK
 from .skeleton import Skeleton
@@ -24,9 +23,9 @@ FIELDS = ("p2d", "o", "p3d", "o_up", "rotation", "visibility")
 _CHUNK = 32 * BLOCK  # samples a thread takes at a time: a few MB of output
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
-    """B consecutive samples, float32.  What was not asked for is None.
+    """B consecutive samples, float32 (or as a data set stores them).  What was not asked for is None.
 
     p2d: (B, N, 2), image plane (x right, z up), NaN where a joint is not seen.
     o: (B, E, 3), (r, theta, phi) of each bone of the rotated pose, radians, canonical.
@@ -105,12 +104,9 @@ def sample_into(
     threads: None for one a core.  Threads change nothing but the time.
     """
     count = check_arrays(skeleton, arrays)
-    start = _whole("start", start)
+    start = whole_number("start", start, 0, 2**64 - count)
     seed, start, _ = check_range(seed, start, start + count)
-    if threads is None:
-        threads = cores()
-    elif _whole("threads", threads) < 1:
-        raise InputError(f"threads: is {threads}; expected at least 1, or None for one a core")
+    threads = cores() if threads is None else whole_number("threads", threads, 1)
     made = plan(skeleton)
     flat = tuple(arrays[name].reshape(-1) if name in arrays else NO_FLOATS for name in FLOATS)
     seen = arrays["visibility"].reshape(-1) if "visibility" in arrays else _NO_BOOLS
@@ -143,19 +139,9 @@ def cores() -> int:
 
 def check_range(seed: int, start: int, stop: int) -> tuple[int, int, int]:
     """The three as Python integers; InputError unless 0 <= seed < 2^64 and 0 <= start <= stop <= 2^64."""
-    seed, start, stop = _whole("seed", seed), _whole("start", start), _whole("stop", stop)
-    if not 0 <= seed < 2**64:
-        raise InputError(f"seed: is {seed}; expected a whole number from 0 to 2^64 - 1")
-    if not 0 <= start <= stop <= 2**64:
-        raise InputError(f"start, stop: are {start}, {stop}; expected 0 <= start <= stop <= 2^64")
-    return seed, start, stop
-
-
-def _whole(name: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise InputError(f"{name}: is {str(value)[:40]!r}; expected a whole number") from None
+    seed = whole_number("seed", seed, 0, 2**64 - 1)
+    start = whole_number("start", start, 0, 2**64)
+    return seed, start, whole_number("stop", stop, start, 2**64)
 
 
 def check_arrays(skeleton: Skeleton, arrays: Mapping[str, NDArray[Any]]) -> int:

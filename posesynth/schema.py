@@ -7,12 +7,13 @@ The tables at the top are the format's single source: the checks below and the J
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from posesynth.errors import InputError
+from posesynth.errors import InputError, did_you_mean, shown
 from posesynth.joint_tree import Joint, check_tree, in_order, mirrored_second, read_pairs, resolve_mirrors
 from posesynth.skeleton import EdgeRange, Range, Sampling, Skeleton
 from posesynth.yaml_fields import (
@@ -293,28 +294,65 @@ def _camera_fault(skeleton: Skeleton) -> tuple[str, str] | None:
 
 
 def with_sampling(skeleton: Skeleton, **changes: Any) -> Skeleton:
-    """`skeleton` sampled otherwise; `changes` are fields of `Sampling`, held to the limits of a file.
-
-    Raises `InputError` with a line ``field: what is wrong; what was expected`` for each fault.
-    """
-    lines = []
+    """See `Skeleton.with_sampling`."""
     given: dict[str, Any] = {}
+    lines = []
     for key, value in changes.items():
-        given[key] = value
-        if key in SCALARS:
-            given[key] = float(value) + 0.0  # as the file's numbers are, so that one meaning has one digest
-            if not SCALARS[key].holds(value):
-                lines.append(f"{key}: {value:g} is out of bounds; {SCALARS[key].expected_number()}")
-        elif key in (*VIEW, "distance") and value is not None:
-            low, high = given[key] = tuple(float(bound) + 0.0 for bound in value)
-            if fault := VIEW.get(key, DISTANCE).range_fault(low, high):
-                lines.append(f"{key}: {fault[0]}; {fault[1]}")
+        given[key], fault = _sampling_value(key, value)
+        if fault:
+            lines.append(f"{key}: {fault}")
     if not lines:
         changed = replace(skeleton, sampling=replace(skeleton.sampling, **given))
-        if not (fault := _camera_fault(changed)):
+        if not (fault_ := _camera_fault(changed)):
             return changed
-        lines = [f"distance: {fault[0]}; {fault[1]}"]
+        lines = [f"distance: {fault_[0]}; {fault_[1]}"]
     raise InputError(*lines)
+
+
+def _sampling_value(key: str, value: Any) -> tuple[object, str]:
+    """A field of `Sampling` as the file's numbers are, so that one meaning has one digest; what is wrong with it."""
+    if key == "symmetric_lengths":
+        return value, "" if isinstance(value, bool) else f"is {shown(value)}; expected True or False"
+    if key in SCALARS:
+        limit = SCALARS[key]
+        if not _is_real(value):
+            return value, f"is {shown(value)}; {limit.expected_number()}"
+        return float(value) + 0.0, "" if limit.holds(
+            value
+        ) else f"{value:g} is out of bounds; {limit.expected_number()}"
+    if key not in (*VIEW, "distance"):
+        known = [f.name for f in fields(Sampling)]
+        return value, f"is unknown; expected {listed(known, 'or')}{did_you_mean(key, known)}"
+    if value is None and key == "distance":
+        return None, ""
+    limit = VIEW.get(key, DISTANCE)
+    if not isinstance(value, (tuple, list)) or len(value) != 2 or not all(map(_is_real, value)):
+        return value, f"is {shown(value)}; {limit.expected_range()}"
+    low, high = (float(bound) + 0.0 for bound in value)
+    return (low, high), "; ".join(limit.range_fault(low, high) or ())
+
+
+def _is_real(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Real)
+
+
+def skeleton_of(text: object, sampling: object, source: str) -> Skeleton:
+    """The skeleton of a YAML text, sampled as `sampling` (the fields of Sampling, as JSON has them) says.
+
+    Raises InputError, each line beginning with `source`.
+    """
+    if not isinstance(text, str) or not text:
+        raise InputError(f"{source}: skeleton: has no YAML text; expected one read by load_skeleton")
+    names = [f.name for f in fields(Sampling)]
+    if not isinstance(sampling, Mapping) or sorted(sampling) != sorted(names):
+        raise InputError(f"{source}: sampling: is {shown(sampling)}; expected {', '.join(names)}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # whoever loaded the skeleton first was warned
+        skeleton = parse_skeleton(text, source)
+    try:
+        return with_sampling(skeleton, **sampling)
+    except InputError as error:
+        raise InputError(*(f"{source}: sampling.{line}" for line in error.lines)) from None
 
 
 def with_ranges(text: str, changes: Mapping[str, Mapping[str, Range]]) -> str:

@@ -12,6 +12,7 @@ import os
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +94,16 @@ class Skeleton:
             far.append(far[parent] + (longest / max(longest, surely) if longest > 0 else 0.0))
         return max(far)
 
+    def with_sampling(self, **changes: Any) -> "Skeleton":
+        """The same skeleton, sampled otherwise: ``skeleton.with_sampling(noise=0.02, distance=(6, 30))``.
+
+        `changes` are fields of `Sampling`, held to the limits of a file.  Raises InputError with a line
+        ``field: what is wrong; what was expected`` for each fault.
+        """
+        from posesynth.schema import with_sampling
+
+        return with_sampling(self, **changes)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of all that decides the samples: two texts with one meaning share it."""
@@ -109,8 +120,10 @@ class Skeleton:
 def load_skeleton(name_or_path: str | os.PathLike[str]) -> Skeleton:
     """The skeleton of a built-in name (``"quadruped"``) or of a YAML file.
 
-    A plain word without a path separator and without the ending .yaml or .yml is a built-in's name, unless a file of
-    that name is there.  Raises `InputError`: no such skeleton, a file that cannot be read, or all that is wrong in it.
+    A built-in's name is always the built-in; a file of that name is written ``./dog``.  ``dog.yaml`` is a file, and
+    where there is none, the built-in too.
+
+    Raises `InputError`: no such skeleton, a file that cannot be read, or all that is wrong in it.
     """
     from posesynth.schema import parse_skeleton  # schema makes the classes of this module
     from posesynth.yaml_source import MAX_BYTES, decode, error_line
@@ -118,18 +131,15 @@ def load_skeleton(name_or_path: str | os.PathLike[str]) -> Skeleton:
     given = os.fspath(name_or_path)
     path = Path(given)
     source = given
-    if _is_name(name_or_path) and not _is_file(path):
-        if given not in builtin_skeletons():
-            raise InputError(_unknown_builtin(given))
-        path = _builtin_folder() / f"{given}.yaml"
+    if builtin := _builtin(name_or_path):
+        path = _builtin_folder() / f"{builtin}.yaml"
         source = path.name
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        hint = f"; the built-in skeleton is called '{path.stem}'" if path.stem in builtin_skeletons() else ""
-        message = f" file: cannot be read ({reason}); expected a skeleton's YAML file{hint}"
+        message = f" file: cannot be read ({reason}); expected a skeleton's YAML file"
         raise InputError(error_line(source, message)) from None
     return parse_skeleton(decode(data, source), source)
 
@@ -146,8 +156,16 @@ def _builtin_folder() -> Path:
     return shipped if shipped.is_dir() else package.parent / "skeletons"
 
 
-def _is_name(given: str | os.PathLike[str]) -> bool:
-    return isinstance(given, str) and not given.endswith((".yaml", ".yml")) and not set(given) & {"/", "\\", os.sep}
+def _builtin(given: str | os.PathLike[str]) -> str | None:
+    """The built-in that is meant, None for a file.  InputError for a name that is neither."""
+    if not isinstance(given, str) or set(given) & {"/", "\\", os.sep}:
+        return None
+    name = given.removesuffix(".yaml")
+    if name in builtin_skeletons() and (name == given or not _is_file(Path(given))):
+        return name
+    if given.endswith((".yaml", ".yml")) or _is_file(Path(given)):
+        return None
+    raise InputError(_unknown_builtin(given))
 
 
 def _is_file(path: Path) -> bool:

@@ -23,7 +23,7 @@ except ModuleNotFoundError:
 from torch.utils.data import IterableDataset, get_worker_info
 
 from .ahead import ahead
-from .errors import InputError
+from .errors import InputError, whole_number
 from .sampler import check_field, check_range, cores, field_dtype, field_shape, sample, sample_into
 from .skeleton import Skeleton
 
@@ -107,21 +107,17 @@ class PoseStream(IterableDataset[TensorBatch]):
         threads: int | None = None,
         pin_memory: bool = False,
     ) -> None:
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"batch_size: is {batch_size!r}; expected a whole number from 1")
         if (rank is None) != (world_size is None):
             raise InputError("rank, world_size: expected both or neither")
         if rank is not None and world_size is not None and not 0 <= rank < world_size:
             raise InputError(f"rank: is {rank} of {world_size}; expected 0 to {world_size - 1}")
-        if threads is not None and threads < 1:
-            raise InputError(f"threads: is {threads}; expected at least 1")
         for name in extras:
             check_field(name)
         self.skeleton = skeleton
-        self.batch_size = batch_size
+        self.batch_size = whole_number("batch_size", batch_size, 1)
         self.seed, self.start, self.stop = check_range(seed, start, 2**64 if stop is None else stop)
         self.extras = tuple(extras)
-        self.threads = threads
+        self.threads = None if threads is None else whole_number("threads", threads, 1)
         self.pin_memory = pin_memory
         self._place = None if rank is None or world_size is None else (rank, world_size)
         self._index = self.start

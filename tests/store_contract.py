@@ -260,17 +260,28 @@ class StoreContract:
         assert verify(self.place(tmp_path), repair=True).good
         assert self.snapshot(tmp_path) == before
 
-    @pytest.mark.parametrize("field", ["posesynth", "stream_version"])
-    def test_what_another_version_wrote_is_refused(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str
-    ) -> None:
-        name = {"posesynth": "FORMAT", "stream_version": "STREAM_VERSION"}[field]
-        monkeypatch.setattr(f"posesynth.store.plan.{name}", 2)
+    def test_another_format_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("posesynth.store.plan.FORMAT", 2)
         generate(small_plan(), self.place(tmp_path))
         monkeypatch.undo()
         for read in (open, verify):
-            with pytest.raises(InputError, match=rf"{field}: is 2; this version of posesynth reads 1"):
+            with pytest.raises(InputError, match=r"posesynth: is 2; this version of posesynth reads 1"):
                 read(self.place(tmp_path))
+
+    def test_samples_of_another_stream_version_are_read_but_not_made(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = replace(small_plan(), stream_version=2)
+        with pytest.raises(InputError, match="stream_version"):
+            generate(other, self.place(tmp_path))
+        monkeypatch.setattr("posesynth.store.plan.STREAM_VERSION", 2)
+        generate(other, self.place(tmp_path))
+        monkeypatch.undo()
+        assert len(open(self.place(tmp_path))) == other.n
+        with pytest.raises(InputError, match=r"stream_version: is 2; .* makes those of 1"):
+            verify(self.place(tmp_path))
+        with pytest.raises(InputError, match="stream_version: is 2 in the set that is there and 1"):
+            generate(small_plan(), self.place(tmp_path))
 
     def test_an_open_set_can_be_given_to_other_processes(self, tmp_path: Path) -> None:
         plan = small_plan()

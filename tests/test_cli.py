@@ -32,7 +32,6 @@ WRONG = {
     "no skeleton": (["generate", "--n", "10"], "--skeleton"),
     "no n": (["generate", "--skeleton", "dog"], "--n"),
     "unknown built-in": (["generate", "--skeleton", "quadrupd", "--n", "10"], "did you mean 'quadruped'?"),
-    "built-in with a suffix": (["generate", "--skeleton", "quadruped.yaml", "--n", "10"], "quadruped"),
     "missing file": (["validate", "nowhere/my.yaml"], "nowhere/my.yaml"),
     "folder for a file": (["validate", "./"], "./"),
     "n 0": ([*GENERATE[:-1], "0"], "1 or more"),
@@ -120,6 +119,11 @@ def test_generate_verify_and_inspect_speak_of_the_same_set(run, tmp_path):
     assert code == 0
     assert "1,000 samples of 'quadruped', seed 0" in out
     assert (tmp_path / "q.png").stat().st_size > 10_000
+
+
+def test_a_built_in_may_be_named_as_its_file(run, tmp_path):
+    assert run("generate", "--skeleton", "quadruped.yaml", "--n", "1000")[0] == 0
+    assert (tmp_path / "quadruped.zarr" / "manifest.json").exists()
 
 
 def test_generate_names_its_set_after_the_skeleton(run, tmp_path):

@@ -472,14 +472,14 @@ def test_built_ins_inside_a_package_come_first(tmp_path: Path, monkeypatch: pyte
     assert load_skeleton("cat").text == GOOD
 
 
-def test_a_file_of_a_built_ins_name_comes_first_and_a_folder_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_built_ins_name_is_the_built_in_and_a_path_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "dog").mkdir()
+    assert load_skeleton("dog.yaml").name == "dog"  # where no such file is
+    for name in ("dog", "dog.yaml", "mine"):
+        (tmp_path / name).write_text(GOOD)
     assert load_skeleton("dog").name == "dog"
-    (tmp_path / "quadruped").write_text(GOOD)
-    assert load_skeleton("quadruped").name == "cat"
+    for path in ("./dog", "dog.yaml", "mine", tmp_path / "dog"):
+        assert load_skeleton(path).name == "cat"
 
 
 @pytest.mark.parametrize(
@@ -490,7 +490,7 @@ def test_a_file_of_a_built_ins_name_comes_first_and_a_folder_does_not(
         ("x" * 1000, ["xxx..."]),
         ("a\0b", ["'a\\x00b'"]),
         ("missing.yaml", ["missing.yaml: file:", "No such file"]),
-        ("quadruped.yaml", ["No such file", "the built-in skeleton is called 'quadruped'"]),
+        ("./quadruped.yaml", ["No such file"]),
         ("no/such/folder", ["No such file"]),
         ("folder.yaml", ["directory"]),
         ("a\0b.yaml", ["a\\x00b.yaml: file:", "null"]),

@@ -10,14 +10,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 
-from posesynth.errors import InputError
+from posesynth.errors import InputError, shown
 from posesynth.sampler import cores
 from posesynth.store.folder import BusyError
 from posesynth.store.manifest import ShardRecord
-from posesynth.store.plan import Plan, difference, shown
+from posesynth.store.plan import Plan, check_stream, difference
 from posesynth.store.target import HDF5_ENDINGS, Target, target
-
-_MEMORY = 2**30  # bytes of shards that the threads of one process may hold
 
 Progress = Callable[[int], object]
 
@@ -61,6 +59,7 @@ def generate(
     stays, and the same call goes on from there; so too after KeyboardInterrupt.
     """
     place = target(out)
+    check_stream(plan, place.where)
     _check_options(plan, place, workers, shards)
     with as_input_error(place, plan):
         _check_same(plan, place)
@@ -71,7 +70,7 @@ def generate(
             records = _sound(plan, place, shards, progress)
             reused = len(records)
             todo = [k for k in range(*(shards or (0, plan.shards))) if k not in records]
-            with _pool(plan, executor, workers, in_flight, len(todo)) as (pool, limit, threads):
+            with _pool(executor, workers, in_flight, len(todo)) as (pool, limit, threads):
                 for record in _write_all(plan, place, pool, limit, threads, todo):
                     records[record.k] = record
                     if progress:
@@ -140,7 +139,7 @@ def _sound(
 
 @contextmanager
 def _pool(
-    plan: Plan, executor: Executor | None, workers: int, in_flight: int | None, todo: int
+    executor: Executor | None, workers: int, in_flight: int | None, todo: int
 ) -> Iterator[tuple[Executor, int, int]]:
     """An executor, how many shards it is given at a time, and the threads that make each."""
     if executor is not None:
@@ -150,8 +149,8 @@ def _pool(
         with ProcessPoolExecutor(count, get_context("spawn"), initializer=_in_worker) as processes:
             yield processes, count, 1
     else:
-        held = plan.shard * sum(map(plan.record_bytes, plan.arrays)) * 3 // 2
-        count = max(1, min(cores(), todo, _MEMORY // held, in_flight or todo))
+        # One more than cores, for while some wait for the disk.
+        count = max(1, min(cores() + 1, todo))
         with ThreadPoolExecutor(count) as pool:
             yield pool, count, max(1, cores() // count)
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from posesynth.errors import InputError
+from posesynth.errors import InputError, shown
 from posesynth.store.manifest import Json, decode, digest_of
-from posesynth.store.plan import Plan, package_version, shown
+from posesynth.store.plan import Plan, package_version
 
 SMALLEST_BLOCK = 512
 LARGEST_BLOCK = 2**23

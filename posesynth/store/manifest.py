@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from posesynth.errors import InputError
-from posesynth.store.plan import Plan, shown
+from posesynth.errors import InputError, shown
+from posesynth.store.plan import Plan
 
 Json = dict[str, Any]
 

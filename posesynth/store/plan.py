@@ -4,26 +4,27 @@ The identity of a plan is the JSON that a set carries in its attributes and its 
 alone.
 """
 
-import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from math import isfinite, prod
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError
+from posesynth.errors import InputError, shown, whole_number
 from posesynth.sampler import FIELDS, STREAM_VERSION, check_field, field_dtype, field_shape, sample_into
-from posesynth.skeleton import Sampling, Skeleton
+from posesynth.schema import skeleton_of
+from posesynth.skeleton import Skeleton
 
 FORMAT = 1
 """Version of the layout on disk, `posesynth` in the attributes."""
 
 CHUNK = 8192  # samples that a reader decodes at once; a shard is a whole number of chunks
 SMALLEST_CHUNK = 512
-LARGEST_SHARD = 2**31  # bytes of one array of one shard: a shard is made in memory
+LARGEST_SHARD = 2**32  # bytes of one array of one shard, which is one file, and one request to an object store
 DTYPES = ("float32", "float16")
+_BLOCK = 2**15  # samples that a thread makes at a time
 LARGEST_N = 2**48
 
 Arrays = dict[str, NDArray[Any]]
@@ -34,7 +35,8 @@ class Plan:
     """Samples 0..n-1 of (skeleton, seed), `shard` samples to a file.
 
     arrays: which of posesynth.sampler.FIELDS, p2d and o among them.  dtype: float32, or float16 (rounded to nearest
-    even; visibility stays bool).  Raises InputError, one line for each field that cannot be.
+    even; visibility stays bool).  stream_version: of the samples; only those of this version can be made.
+    Raises InputError, one line for each field that cannot be.
     """
 
     skeleton: Skeleton
@@ -43,14 +45,15 @@ class Plan:
     shard: int = 2**20
     arrays: tuple[str, ...] = ("p2d", "o")
     dtype: str = "float32"
+    stream_version: int = STREAM_VERSION
 
     def __post_init__(self) -> None:
-        faults = [
-            *_whole("seed", self.seed, 0, 2**64 - 1),
-            *_whole("n", self.n, 1, LARGEST_N),
-            *_whole("shard", self.shard, 1, 2**32),
-            *_arrays(self.arrays),
-        ]
+        faults = _arrays(self.arrays)
+        for name, low, high in (("seed", 0, 2**64 - 1), ("n", 1, LARGEST_N), ("shard", 1, 2**32)):
+            try:
+                object.__setattr__(self, name, whole_number(name, getattr(self, name), low, high))
+            except InputError as error:
+                faults += error.lines
         if self.dtype not in DTYPES:
             faults.append(f"dtype: is {self.dtype!r}; expected {' or '.join(DTYPES)}")
         if not faults:
@@ -72,7 +75,7 @@ class Plan:
         biggest = max(self.record_bytes(name) for name in self.arrays)
         if self.shard * biggest > LARGEST_SHARD:
             return [
-                f"shard: {self.shard} samples of {biggest} bytes are made in memory; "
+                f"shard: {self.shard} samples of {biggest} bytes make too large a file; "
                 f"expected at most {LARGEST_SHARD // biggest}"
             ]
         return []
@@ -112,21 +115,22 @@ class Plan:
         """Bytes of all samples; files add less than 0.1 % and, at the end, up to one chunk an array."""
         return self.n * sum(self.record_bytes(name) for name in self.arrays)
 
-    def make(self, k: int, threads: int = 1) -> Arrays:
-        """The samples of shard k as they are stored.  InputError where float16 cannot hold one."""
-        start, stop = self.range(k)
-        return self.samples(start, stop, threads)
+    def blocks(self, start: int, stop: int, threads: int = 1) -> Iterator[tuple[int, int, Arrays]]:
+        """Samples start..stop-1 as they are stored, by runs of whole chunks from `start`: (first, after last, arrays).
 
-    def samples(self, start: int, stop: int, threads: int = 1) -> Arrays:
-        """Samples start..stop-1 as they are stored."""
-        arrays = {
-            name: np.empty((stop - start, *field_shape(self.skeleton, name)), field_dtype(name)) for name in self.arrays
-        }
-        sample_into(self.skeleton, self.seed, start, arrays, threads)
-        if self.dtype != "float32":
-            for name in arrays:
-                arrays[name] = self._narrow(name, arrays[name])
-        return arrays
+        The arrays are those of the block before, filled again, so that memory is small and stays in the processor's
+        cache.  InputError where float16 cannot hold a number.
+        """
+        step = max(1, threads * _BLOCK // self.chunk) * self.chunk
+        rows = min(step, stop - start)
+        buffers = {name: np.empty((rows, *field_shape(self.skeleton, name)), field_dtype(name)) for name in self.arrays}
+        for first in range(start, stop, step):
+            last = min(first + step, stop)
+            arrays = {name: buffer[: last - first] for name, buffer in buffers.items()}
+            sample_into(self.skeleton, self.seed, first, arrays, threads)
+            if self.dtype != "float32":
+                arrays = {name: self._narrow(name, array) for name, array in arrays.items()}
+            yield first, last, arrays
 
     def _narrow(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
         try:
@@ -140,7 +144,7 @@ class Plan:
         """What decides the bytes of the set, as JSON."""
         return {
             "posesynth": FORMAT,
-            "stream_version": STREAM_VERSION,
+            "stream_version": self.stream_version,
             "skeleton": self.skeleton.text,
             "sampling": _plain(asdict(self.skeleton.sampling)),
             "skeleton_digest": self.skeleton.digest,
@@ -157,8 +161,11 @@ class Plan:
 
 def plan_of(identity: Mapping[str, Any], source: str) -> Plan:
     """The plan whose identity this is.  InputError, naming the field, where it is not one this version can read."""
-    check_version(identity, source)
-    missing = [key for key in ("skeleton", "sampling", "seed", "n", "shard", "arrays", "dtype") if key not in identity]
+    found = identity.get("posesynth")
+    if found != FORMAT or isinstance(found, bool):
+        raise InputError(f"{source}: posesynth: is {shown(found)}; this version of posesynth reads {FORMAT}")
+    needed = ("stream_version", "skeleton", "sampling", "seed", "n", "shard", "arrays", "dtype")
+    missing = [key for key in needed if key not in identity]
     if missing:
         raise InputError(f"{source}: {missing[0]}: is missing; expected the attributes of a posesynth data set")
     skeleton = skeleton_of(identity["skeleton"], identity["sampling"], source)
@@ -166,7 +173,10 @@ def plan_of(identity: Mapping[str, Any], source: str) -> Plan:
     if not isinstance(arrays, list) or not all(isinstance(name, str) for name in arrays):
         raise InputError(f"{source}: arrays: is {shown(arrays)}; expected a list of names")
     try:
-        plan = Plan(skeleton, identity["seed"], identity["n"], identity["shard"], tuple(arrays), identity["dtype"])
+        stream = whole_number("stream_version", identity["stream_version"], 1)
+        plan = Plan(
+            skeleton, identity["seed"], identity["n"], identity["shard"], tuple(arrays), identity["dtype"], stream
+        )
     except InputError as error:
         raise InputError(*(f"{source}: {line}" for line in error.lines)) from None
     different = difference(plan.identity, identity)
@@ -178,12 +188,13 @@ def plan_of(identity: Mapping[str, Any], source: str) -> Plan:
     return plan
 
 
-def check_version(identity: Mapping[str, Any], source: str) -> None:
-    """InputError unless this version of posesynth knows the format and the stream."""
-    for key, known in (("posesynth", FORMAT), ("stream_version", STREAM_VERSION)):
-        found = identity.get(key)
-        if found != known or isinstance(found, bool):
-            raise InputError(f"{source}: {key}: is {shown(found)}; this version of posesynth reads {known}")
+def check_stream(plan: Plan, source: str) -> None:
+    """InputError unless this version of posesynth makes the samples of that stream version."""
+    if plan.stream_version != STREAM_VERSION:
+        raise InputError(
+            f"{source}: stream_version: is {plan.stream_version}; "
+            f"this version of posesynth reads the samples, but makes those of {STREAM_VERSION}"
+        )
 
 
 def difference(plan: Mapping[str, Any], found: Mapping[str, Any]) -> str:
@@ -193,38 +204,6 @@ def difference(plan: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         if other != value or type(other) is not type(value):
             return key
     return ""
-
-
-def skeleton_of(text: object, sampling: object, source: str) -> Skeleton:
-    """The skeleton of a YAML text, sampled as `sampling` (the fields of Sampling) says, whatever the text does."""
-    from posesynth.schema import parse_skeleton
-
-    if not isinstance(text, str) or not text:
-        raise InputError(f"{source}: skeleton: has no YAML text; expected one read by load_skeleton")
-    names = [f.name for f in fields(Sampling)]
-    if not isinstance(sampling, Mapping) or sorted(sampling) != sorted(names):
-        raise InputError(f"{source}: sampling: is {shown(sampling)}; expected {', '.join(names)}")
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in sampling.items()}
-    for key, value in values.items():
-        if not _fits(key, value):
-            raise InputError(f"{source}: sampling.{key}: is {shown(value)}; expected what the skeleton format allows")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # whoever loaded the skeleton first was warned
-        return replace(parse_skeleton(text, source), sampling=Sampling(**values))
-
-
-def _fits(key: str, value: object) -> bool:
-    if key == "symmetric_lengths":
-        return isinstance(value, bool)
-    if key in ("noise", "missing"):
-        return _is_number(value)
-    if key == "distance" and value is None:
-        return True
-    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
 
 
 def package_version() -> str:
@@ -244,22 +223,10 @@ def crc32c(data: bytes | NDArray[Any]) -> int:
     return int(google_crc32c.value(data))
 
 
-def shown(value: object) -> str:
-    """A value as an error line shows it."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return list(value) if isinstance(value, tuple) else value
-
-
-def _whole(name: str, value: object, low: int, high: int) -> list[str]:
-    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
-        return []
-    return [f"{name}: is {shown(value)}; expected a whole number from {low} to {high}"]
 
 
 def _arrays(names: tuple[str, ...]) -> list[str]:

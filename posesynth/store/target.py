@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError
+from posesynth.errors import InputError, shown
 from posesynth.store.manifest import Json, ShardRecord
-from posesynth.store.plan import Arrays, Plan, shown
+from posesynth.store.plan import Arrays, Plan
 
 HDF5_ENDINGS = (".h5", ".hdf5")
 ENDINGS = (".zarr", *HDF5_ENDINGS)

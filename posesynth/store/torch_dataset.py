@@ -8,7 +8,7 @@ except ImportError:
     raise ImportError("Dataset.torch needs PyTorch: pip install 'posesynth[torch]'") from None
 from torch.utils.data import Dataset as TorchDataset
 
-from posesynth.errors import InputError
+from posesynth.errors import whole_number
 
 if TYPE_CHECKING:
     from posesynth.store.dataset import Dataset
@@ -26,10 +26,8 @@ class BatchDataset(TorchDataset[tuple[torch.Tensor, ...]]):
     """
 
     def __init__(self, data: "Dataset", batch_size: int = 500) -> None:
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"batch_size: is {batch_size!r}; expected a whole number from 1")
         self.data = data
-        self.batch_size = batch_size
+        self.batch_size = whole_number("batch_size", batch_size, 1)
 
     def __len__(self) -> int:
         return -(-len(self.data) // self.batch_size)
