@@ -3,13 +3,14 @@
 import hashlib
 import json
 import mmap
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from store_contract import QUADRUPED, ROBUST, expected_of, small_plan
+from store_contract import QUADRUPED, ROBUST, contents, expected_of, small_plan
 
 from posesynth.sampler import FIELDS
 from posesynth.store import Plan, generate
@@ -102,6 +103,24 @@ def test_zarr_reads_the_same(tmp_path: Path) -> None:
         assert zarr.open_array(tmp_path / "set.zarr" / name, mode="r")[1234:].shape[0] == 3266
     assert group.attrs["seed"] == 11
     assert dict(group.attrs) == {**plan.identity, "posesynth_version": group.attrs["posesynth_version"]}
+
+
+def test_zarr_writes_the_same_bytes(tmp_path: Path) -> None:
+    import zarr
+    from zarr.storage import LocalStore
+
+    plan = small_plan(skeleton=ROBUST, arrays=FIELDS)
+    generate(plan, tmp_path / "ours.zarr")
+    for name in FIELDS:
+        (tmp_path / "theirs" / name).mkdir(parents=True)
+        shutil.copy(tmp_path / "ours.zarr" / name / "zarr.json", tmp_path / "theirs" / name)
+        array = zarr.open_array(LocalStore(tmp_path / "theirs" / name), config={"write_empty_chunks": True})
+        for k in range(plan.shards):
+            start, stop = plan.range(k)
+            array[start:stop] = getattr(expected_of(plan, start, stop), name)
+    theirs = contents(tmp_path / "theirs")
+    ours = contents(tmp_path / "ours.zarr")
+    assert {name: ours[name] for name in theirs} == theirs
 
 
 def test_a_missing_shard_is_nan_to_any_zarr_reader(tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
 from posesynth.errors import InputError
 
 Bytes = bytes | bytearray | memoryview
+Write = Callable[[Bytes], object]
 
 _WRITE = 2**24  # bytes handed to the system at a time
 _WAIT = 60.0  # seconds to wait for another generator that may soon be done
@@ -40,6 +41,9 @@ class Folder(Protocol):
 
     def put(self, name: str, data: Bytes) -> None:
         """Write a file: whole and durable when this returns, absent or as it was before if it does not."""
+
+    def writing(self, name: str) -> AbstractContextManager[Write]:
+        """Context: the same, bit by bit; there is a file once it ends without an error."""
 
     def settle(self, name: str, data: bytes) -> None:
         """Put a file that says what the set is, unless it is there already; InputError if another run puts another."""
@@ -100,6 +104,12 @@ class LocalFolder:
 
     def put(self, name: str, data: Bytes) -> None:
         """See `Folder`."""
+        with self.writing(name) as write:
+            write(data)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Write]:
+        """See `Folder`."""
         folder, _, base = name.rpartition("/")
         directory = self._directory(folder, make=True)
         partial = f".{base}.{secrets.token_hex(8)}.partial"
@@ -107,7 +117,7 @@ class LocalFolder:
             try:
                 file = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=directory)
                 try:
-                    write_all(file, data)
+                    yield lambda data: write_all(file, data)
                     os.fsync(file)
                 finally:
                     os.close(file)

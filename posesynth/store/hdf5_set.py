@@ -141,26 +141,26 @@ class Hdf5Set:
 
     def write(self, plan: Plan, k: int, threads: int = 1) -> ShardRecord:
         """See `Target`."""
-        arrays = plan.make(k, threads)
         path = self._active()
         layout = _frame(path).layout
-        start, _ = plan.range(k)
-        digests = []
+        digests = {name: hashlib.sha256() for name in plan.arrays}
         file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            for name in plan.arrays:
-                data = arrays.pop(name).reshape(-1).view(np.uint8)
-                _write(file, layout[name][0] + start * plan.record_bytes(name), data)
-                size = plan.chunk * plan.record_bytes(name)
-                checks = [crc32c(data[at : at + size]) for at in range(0, len(data), size)]
-                _write(file, layout[f"crc32c/{name}"][0] + 4 * (start // plan.chunk), np.array(checks, "<u4").tobytes())
-                digests.append(hashlib.sha256(data.data).digest())
+            for first, _, arrays in plan.blocks(*plan.range(k), threads):
+                for name in plan.arrays:
+                    data = arrays[name].reshape(-1).view(np.uint8)
+                    _write(file, layout[name][0] + first * plan.record_bytes(name), data.data)
+                    digests[name].update(data.data)
+                    size = plan.chunk * plan.record_bytes(name)
+                    checks = np.array([crc32c(data[at : at + size]) for at in range(0, len(data), size)], "<u4")
+                    _write(file, layout[f"crc32c/{name}"][0] + 4 * (first // plan.chunk), checks.data)
             os.fsync(file)
-            _write(file, layout["sha256"][0] + k * len(digests) * _DIGEST, b"".join(digests))
+            row = b"".join(digest.digest() for digest in digests.values())
+            _write(file, layout["sha256"][0] + k * len(row), row)
             os.fsync(file)
         finally:
             os.close(file)
-        return _record(plan, k, [digest.hex() for digest in digests])
+        return _record(plan, k, [digest.hexdigest() for digest in digests.values()])
 
     def finish(self, plan: Plan, records: Mapping[int, ShardRecord]) -> None:
         """See `Target`."""

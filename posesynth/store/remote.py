@@ -12,14 +12,14 @@ import hashlib
 import os
 import re
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from posesynth.errors import InputError
-from posesynth.store.folder import Bytes, is_partial
+from posesynth.store.folder import Bytes, Write, is_partial
 
 PATIENCE = 120.0
 """Seconds for which a request that the server cannot answer now (503, 500, lost connections) is sent again."""
@@ -104,6 +104,13 @@ class S3Folder:
     def put(self, name: str, data: Bytes) -> None:
         """See `Folder`."""
         self._put(name, data, "overwrite", self._patient)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Write]:
+        """See `Folder`."""
+        data = bytearray()
+        yield data.extend
+        self.put(name, data)
 
     def settle(self, name: str, data: bytes) -> None:
         """See `Folder`.  Another run that writes something else here at the same time gets, or gives, an InputError."""
