@@ -5,7 +5,7 @@ Making samples is about as fast as hashing them, so nothing is taken on trust: n
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,10 +14,8 @@ from posesynth.errors import InputError
 from posesynth.sampler import cores
 from posesynth.store.generate import as_input_error, size
 from posesynth.store.manifest import Piece, ShardRecord
-from posesynth.store.plan import Plan, plan_of
+from posesynth.store.plan import Plan, check_stream, plan_of
 from posesynth.store.target import Finding, Target, target
-
-_AT_A_TIME = 2**14  # samples that are made and compared at once: they stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ def verify(
         if identity is None:
             raise InputError(f"{place.where}: there is no data set; expected one that posesynth generate has written")
         plan = plan_of(identity, place.where)
+        check_stream(plan, place.where)
         faults, records, checked = _check(plan, place, range(plan.shards), progress)
         remaining = faults
         if repair and faults:
@@ -125,8 +124,7 @@ def _shard(plan: Plan, place: Target, k: int) -> tuple[list[Finding], ShardRecor
         else:
             digests[name].update(found)
 
-    for first, last in _runs(plan, start, stop):
-        made = plan.samples(first, last)
+    for first, last, made in plan.blocks(start, stop):
         for name in plan.arrays:
             if name not in faults:
                 compare(name, place.encoded(plan, name, made), f"samples {first} to {last - 1}")
@@ -140,10 +138,3 @@ def _shard(plan: Plan, place: Target, k: int) -> tuple[list[Finding], ShardRecor
     )
     found = [Finding(place.label(plan, name, k), fault) for name, fault in faults.items()]
     return found, record, sum(lengths.values())
-
-
-def _runs(plan: Plan, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Runs of whole chunks."""
-    step = max(1, _AT_A_TIME // plan.chunk) * plan.chunk
-    for first in range(start, stop, step):
-        yield first, min(first + step, stop)
