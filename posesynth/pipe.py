@@ -93,13 +93,14 @@ def _header(
     skeleton: Skeleton, batch_size: int, n: int | None, seed: int, start: int, arrays: Sequence[str]
 ) -> dict[str, Any]:
     """What the first line says.  InputError on a value that cannot be."""
-    last = 2**64 if n is None else start + whole_number("n", n, 1)
-    check_range(seed, start, last)
+    seed, start, last = check_range(seed, start, 2**64)
+    n = None if n is None else whole_number("n", n, 1, last - start)
+    batch_size = whole_number("batch", batch_size, 1)
     for name in arrays:
         check_field(name)
     if len(set(arrays)) != len(arrays) or not {"p2d", "o"} <= set(arrays):
         raise InputError(f"arrays: are {', '.join(arrays)}; expected p2d, o and any of {', '.join(FIELDS[2:])}")
-    size = whole_number("batch", batch_size, 1) * sum(_bytes(skeleton, name) for name in arrays)
+    size = batch_size * sum(_bytes(skeleton, name) for name in arrays)
     if size > LARGEST_BATCH:
         raise InputError(f"batch: {batch_size} samples are {size} bytes; expected at most {LARGEST_BATCH}")
     return {

@@ -20,20 +20,18 @@ BATCH = 500
 STORED = 2**20
 
 
-class Stored(Dataset[Any]):
-    """A stored set as PyTorch sees it: by sample, or, with `size`, by batch."""
+class BySample(Dataset[Any]):
+    """A stored set one sample at a time, the way a Dataset is mostly written."""
 
-    def __init__(self, path: Path, size: int = 0) -> None:
+    def __init__(self, path: Path) -> None:
         self.data = posesynth.open(path)
-        self.size = size
 
     def __len__(self) -> int:
-        return len(self.data) // self.size if self.size else len(self.data)
+        return len(self.data)
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = self.data[i * self.size : (i + 1) * self.size] if self.size else self.data[i]
-        p2d, o = torch.from_numpy(batch.p2d), torch.from_numpy(batch.o)
-        return (p2d, o) if self.size else (p2d[0], o[0])
+        batch = self.data[i]
+        return torch.from_numpy(batch.p2d[0]), torch.from_numpy(batch.o[0])
 
 
 def endless(loader: DataLoader[Any]) -> Iterator[Any]:
@@ -60,9 +58,9 @@ def streaming() -> None:
         generate(Plan(skeleton, seed=0, n=STORED, shard=2**18), path)
         # Spawned, for forking is not safe in a process that runs threads.
         workers: dict[str, Any] = {"num_workers": 2, "multiprocessing_context": "spawn", "persistent_workers": True}
-        by_sample = DataLoader(Stored(path), batch_size=BATCH, **workers)
-        by_batch = DataLoader(Stored(path, BATCH), batch_size=None, **workers)
-        alone = DataLoader(Stored(path, BATCH), batch_size=None)
+        by_sample = DataLoader(BySample(path), batch_size=BATCH, **workers)
+        by_batch = DataLoader(posesynth.open(path).torch(BATCH), batch_size=None, **workers)
+        alone = DataLoader(posesynth.open(path).torch(BATCH), batch_size=None)
         behind = DataLoader(posesynth.PoseStream(skeleton, BATCH), batch_size=None, **workers)
         ours = "PoseStream"
         rates = alternate(
@@ -71,8 +69,8 @@ def streaming() -> None:
                 "PoseStream, one thread": taking(iter(posesynth.PoseStream(skeleton, BATCH, threads=1)), 1000),
                 "PoseStream in a DataLoader, 2 workers": taking(endless(behind), 100),
                 "stored set, DataLoader by sample, 2 workers": taking(endless(by_sample), 4),
-                "stored set, DataLoader by batch in order, 2 workers": taking(endless(by_batch), 100),
-                "stored set, by batch in order, no worker": taking(endless(alone), 100),
+                "stored set, DataLoader by batch, 2 workers": taking(endless(by_batch), 100),
+                "stored set, DataLoader by batch, no worker": taking(endless(alone), 100),
             },
             seconds=1,
         )
