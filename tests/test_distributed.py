@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,7 @@ from store_contract import QUADRUPED, contents
 import posesynth
 from posesynth import InputError, cli
 from posesynth.store import Plan, Summary, generate, verify, write_shard
+from posesynth.store.folder import LocalFolder
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install 'posesynth[dask]'")
 
@@ -382,10 +384,19 @@ def test_jobs_of_an_array_in_any_order_make_one_set(tmp_path: Path, undisturbed:
     assert contents(path) == undisturbed
 
 
-def test_jobs_that_start_while_others_end_wait_for_them(tmp_path: Path, undisturbed: dict[str, str]) -> None:
-    # Each job that ends looks for a moment whether it is the last one, alone.  Threads meet there most often.
-    from concurrent.futures import ThreadPoolExecutor
+def test_a_job_waits_for_one_that_looks_whether_it_is_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "set.zarr"
+    with ThreadPoolExecutor(1) as pool:
+        with LocalFolder(path).lock(shared=False):
+            with pytest.raises(InputError, match="is being written by another posesynth generate"):
+                generate(PLAN, path)
+            job = pool.submit(generate, PLAN, path, shards=(0, 1))
+            time.sleep(0.3)
+            assert not job.done()
+        assert job.result(timeout=30).written == 1
 
+
+def test_jobs_that_start_while_others_end_make_one_set(tmp_path: Path, undisturbed: dict[str, str]) -> None:
     path = tmp_path / "set.zarr"
     with ThreadPoolExecutor(10) as pool:
         summaries = list(pool.map(lambda k: generate(PLAN, path, shards=(k, k + 1)), random.sample(range(10), 10)))

@@ -225,14 +225,25 @@ def test_resuming_reads_no_shard(bucket: Any, proxy: Proxy, path: str) -> None:
     assert not [url for method, url in proxy.requests if method == "GET" and "/c." in url]
 
 
-@pytest.mark.parametrize("kept", [{}, {"sha256": "0" * 64}], ids=["plain", "with other metadata"])
-@pytest.mark.parametrize("data", [b"", b"rubbish"])
+@pytest.mark.parametrize("metadata", ["none", "others", "its own"])
 def test_a_shard_that_was_replaced_is_written_again(
-    bucket: Any, path: str, undisturbed: dict[str, str], data: bytes, kept: dict[str, str]
+    bucket: Any, path: str, undisturbed: dict[str, str], metadata: str
 ) -> None:
     interrupt(small_plan(), path, after=2)
-    bucket.put_object(Bucket=BUCKET, Key=key(path, "p2d/c.0.0.0"), Body=data, Metadata=kept)
+    name = key(path, "p2d/c.0.0.0")
+    own = bucket.head_object(Bucket=BUCKET, Key=name)["Metadata"]
+    kept = {"none": {}, "others": {"sha256": "0" * 64, "length": "7"}, "its own": own}[metadata]
+    bucket.put_object(Bucket=BUCKET, Key=name, Body=b"rubbish", Metadata=kept)
     assert generate(small_plan(), path).reused == 1
+    assert objects(bucket, key(path)) == undisturbed
+
+
+def test_a_shard_that_another_tool_has_copied_is_kept(bucket: Any, path: str, undisturbed: dict[str, str]) -> None:
+    interrupt(small_plan(), path, after=2)
+    name = key(path, "p2d/c.0.0.0")
+    data = bucket.get_object(Bucket=BUCKET, Key=name)["Body"].read()
+    bucket.put_object(Bucket=BUCKET, Key=name, Body=data)
+    assert generate(small_plan(), path).reused == 2
     assert objects(bucket, key(path)) == undisturbed
 
 
