@@ -34,7 +34,7 @@ class Size(click.ParamType[int]):
         except (InvalidOperation, KeyError, Overflow):
             number = Decimal("NaN")
         if not number.is_finite():
-            self.fail(f"'{value[:40]}' is no number; expected one like 1000, 1e6, 25M or 1.5G", param, ctx)
+            self.fail(f"'{value[:40]}' is not a number; expected one like 1000, 1e6, 25M or 1.5G", param, ctx)
         if not self.least <= number < self.below:
             self.fail(f"{value[:40]} is out of range; expected {self.least} or more, below {self.below}", param, ctx)
         whole = int(number)
@@ -54,7 +54,7 @@ class Bounds(click.ParamType[tuple[float, float]]):
         try:
             low, high = map(float, value.split(":"))
         except ValueError:
-            self.fail(f"'{value[:40]}' is no range; expected LO:HI, such as -30:30", param, ctx)
+            self.fail(f"'{value[:40]}' is not a range; expected LO:HI, such as -30:30", param, ctx)
         return low, high
 
 
@@ -69,7 +69,7 @@ class Shards(click.ParamType[tuple[int, int]]):
         try:
             first, last = map(int, value.split(":"))
         except ValueError:
-            self.fail(f"'{value[:40]}' is no range of shards; expected A:B, such as 0:8", param, ctx)
+            self.fail(f"'{value[:40]}' is not a range of shards; expected A:B, such as 0:8", param, ctx)
         return first, last
 
 

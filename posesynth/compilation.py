@@ -10,6 +10,7 @@ import hashlib
 import os
 import pickle
 import tempfile
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,9 +18,6 @@ from typing import Any
 
 import numba
 from numba import config, njit
-from numba.core.caching import _Cache
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
 
 _DIGEST = 32  # bytes of SHA-256 at the head of a file
 
@@ -41,7 +39,12 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
-class _KernelCache(_Cache):
+class _KernelCache:
+    """What Numba asks of a function's cache.
+
+    How machine code becomes bytes is Numba's own affair and may move in any release; then nothing is kept.
+    """
+
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = f"{function.__module__}.{function.__qualname__}"
         self._on = True
@@ -70,6 +73,8 @@ class _KernelCache(_Cache):
             data = path.read_bytes()
             if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
                 return None
+            from numba.core.compiler import CompileResult
+
             rebuild: Any = CompileResult._rebuild
             return rebuild(target_context, *pickle.loads(data[_DIGEST:]))
         except Exception:  # whatever a strange entry does, compiling mends it
@@ -80,8 +85,10 @@ class _KernelCache(_Cache):
         path = self._path(sig, data.codegen)
         if path is None:
             return
-        payload: bytes = dumps(data._reduce())  # type: ignore[no-untyped-call]
         try:
+            from numba.core.serialize import dumps
+
+            payload: bytes = dumps(data._reduce())  # type: ignore[no-untyped-call]
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=".kernel-")
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -89,8 +96,8 @@ class _KernelCache(_Cache):
                 os.replace(name, path)
             except OSError:
                 os.unlink(name)
-        except OSError:
-            pass
+        except Exception:  # the kernel runs; it is only not kept
+            return
 
     def _path(self, sig: Any, codegen: Any) -> Path | None:
         directory = _directory() if self._on else None
@@ -121,7 +128,9 @@ def _directory() -> Path | None:
         path = Path(given) if given else home / "posesynth"
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         state = path.stat()
-        shared = state.st_uid != os.geteuid() or state.st_mode & 0o022
-        return None if shared or not os.access(path, os.W_OK) else path
+        if state.st_uid != os.geteuid() or state.st_mode & 0o022:
+            warnings.warn(f"{path}: others may write there, so compiled kernels are not kept", stacklevel=2)
+            return None
+        return path if os.access(path, os.W_OK) else None
     except (OSError, RuntimeError):
         return None

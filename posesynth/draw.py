@@ -20,6 +20,13 @@ COLUMNS = 6
 _PANEL, _HEAD = 2.1, 0.7  # inches
 
 
+class MissingMatplotlibError(InputError):
+    """Pictures need matplotlib."""
+
+    def __init__(self) -> None:
+        super().__init__("matplotlib: is not installed; pictures need it: pip install 'posesynth[draw]'")
+
+
 class Row(NamedTuple):
     """Up to COLUMNS poses side by side."""
 
@@ -51,8 +58,8 @@ def sheet(skeleton: Skeleton, rows: Sequence[Row], path: Path, title: str) -> No
     """
     try:
         from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("matplotlib: is not installed; pictures need it: pip install 'posesynth[draw]'") from None
+    except ModuleNotFoundError:
+        raise MissingMatplotlibError from None
 
     height = _PANEL * len(rows) + _HEAD
     figure = Figure(figsize=(_PANEL * COLUMNS, height), facecolor=PAPER)

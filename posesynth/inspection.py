@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from .draw import COLUMNS, sample_sheet
+from .draw import COLUMNS, MissingMatplotlibError, sample_sheet
 from .sampler import sample
 from .skeleton import Range, Sampling, Skeleton, load_skeleton
 
@@ -12,7 +12,7 @@ def skeleton(name: str, png: Path | None, seed: int) -> None:
     """Print a skeleton and draw the first samples of `seed` to `png` (default: NAME.png here)."""
     made = load_skeleton(name)
     print("\n".join(describe(made)))
-    _draw(made, seed, png or Path(f"{made.name}.png"))
+    _draw(made, seed, png)
 
 
 def dataset(path: str, png: Path | None) -> None:
@@ -28,7 +28,7 @@ def dataset(path: str, png: Path | None) -> None:
         print(f"  {name:<11}{dtype!s:<9}({', '.join(f'{extent:,}' for extent in shape)})  {size(nbytes)}")
     print()
     print("\n".join(describe(data.skeleton)))
-    _draw(data.skeleton, data.seed, png or Path(f"{data.skeleton.name}.png"))
+    _draw(data.skeleton, data.seed, png)
 
 
 def describe(made: Skeleton) -> Iterator[str]:
@@ -40,28 +40,35 @@ def describe(made: Skeleton) -> Iterator[str]:
     yield f"  sampling: {', '.join(_sampling(made.sampling))}"
     yield f"  digest {made.digest}"
     yield ""
-    width = max(len(label) for label, _ in _tree(made, 0, ""))
+    tree = _tree(made)
+    width = max(len(label) for label, _ in tree)
     yield f"{'joint':<{width}}  frame   angles"
-    for label, joint in _tree(made, 0, ""):
+    for label, joint in tree:
         yield f"{label:<{width}}  {_ranges(made, joint)}".rstrip()
 
 
-def _tree(made: Skeleton, joint: int, lead: str) -> Iterator[tuple[str, int]]:
-    """(drawn name, joint) from the root down."""
-    if joint == 0:
-        yield made.joints[0], 0
-    children = [child for child, parent in enumerate(made.parents) if parent == joint]
-    for child in children:
-        last = child == children[-1]
-        yield f"{lead}{'└─ ' if last else '├─ '}{made.joints[child]}", child
-        yield from _tree(made, child, lead + ("   " if last else "│  "))
+def _tree(made: Skeleton) -> list[tuple[str, int]]:
+    """(drawn name, joint) from the root down; a loop, for a chain may be deeper than Python's stack."""
+    children: dict[int, list[int]] = {}
+    for child, parent in enumerate(made.parents):
+        children.setdefault(int(parent), []).append(child)
+    drawn = []
+    left = [(0, "", "")]
+    while left:
+        joint, branch, lead = left.pop()
+        drawn.append((branch + made.joints[joint], joint))
+        below = children.get(joint, [])
+        for child in reversed(below):
+            last = child == below[-1]
+            left.append((child, lead + ("└─ " if last else "├─ "), lead + ("   " if last else "│  ")))
+    return drawn
 
 
 def _ranges(made: Skeleton, joint: int) -> str:
     if joint == 0:
         return ""
     edge = made.ranges[joint - 1]
-    first, second = ("theta", "phi") if edge.angles == "spherical" else ("flexion", "abduction")
+    first, second = edge.angle_names
     return f"{edge.frame:<7} {first} {_range(edge.first)}  {second} {_range(edge.second)}  length {_range(edge.length)}"
 
 
@@ -82,8 +89,19 @@ def _sampling(sampling: Sampling) -> Iterator[str]:
     yield "symmetric bones share a length" if sampling.symmetric_lengths else "every bone its own length"
 
 
-def _draw(made: Skeleton, seed: int, png: Path) -> None:
+def _draw(made: Skeleton, seed: int, png: Path | None) -> None:
+    """To `png`; without one to NAME.png here, where nothing of that name is yet and matplotlib is installed."""
+    path = png or Path(f"{made.name}.png")
+    if png is None and path.exists():
+        print(f"\nnot drawn: {path} exists already; name a picture with --png")
+        return
     count = 2 * COLUMNS
     batch = sample(made, seed, 0, count, ("p3d", "o_up"))
-    sample_sheet(made, batch, png, f"{made.name}: samples 0 to {count - 1} of seed {seed}")
-    print(f"\ndrawn: {png}")
+    try:
+        sample_sheet(made, batch, path, f"{made.name}: samples 0 to {count - 1} of seed {seed}")
+    except MissingMatplotlibError as error:
+        if png is not None:
+            raise
+        print(f"\nnot drawn: {error}")
+        return
+    print(f"\ndrawn: {path}")

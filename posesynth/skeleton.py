@@ -38,6 +38,11 @@ class EdgeRange:
     second: Range
     length: Range
 
+    @property
+    def angle_names(self) -> tuple[str, str]:
+        """What `first` and `second` are called in a file."""
+        return ("theta", "phi") if self.angles == "spherical" else ("flexion", "abduction")
+
 
 @dataclass(frozen=True)
 class Sampling:

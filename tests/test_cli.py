@@ -40,13 +40,13 @@ WRONG = {
     "n too large": ([*GENERATE[:-1], "1e30"], "out of range"),
     "n 2^63": ([*GENERATE[:-1], str(2**63)], "out of range"),
     "n not whole": ([*GENERATE[:-1], "1.5"], "not whole"),
-    "n empty": ([*GENERATE[:-1], ""], "no number"),
-    "n nan": ([*GENERATE[:-1], "nan"], "no number"),
-    "n inf": ([*GENERATE[:-1], "inf"], "no number"),
+    "n empty": ([*GENERATE[:-1], ""], "not a number"),
+    "n nan": ([*GENERATE[:-1], "nan"], "not a number"),
+    "n inf": ([*GENERATE[:-1], "inf"], "not a number"),
     "n huge exponent": ([*GENERATE[:-1], "1e999999999"], "--n"),
     "seed negative": ([*GENERATE, "--seed", "-1"], "--seed"),
     "seed 2^64": ([*GENERATE, "--seed", str(2**64)], "out of range"),
-    "seed text": ([*GENERATE, "--seed", "lucky"], "no number"),
+    "seed text": ([*GENERATE, "--seed", "lucky"], "not a number"),
     "shard 0": ([*GENERATE, "--shard", "0"], "1 or more"),
     "workers 0": ([*GENERATE, "--workers", "0"], "--workers"),
     "workers negative": ([*GENERATE, "--workers", "-1"], "--workers"),
@@ -173,6 +173,24 @@ def test_angles_that_look_like_radians_are_one_warning_line(run, tmp_path):
     assert code == 0
     assert "a.yaml: good" in out
     assert [line[:9] for line in err.splitlines()] == ["warning: "]
+
+
+def test_inspect_draws_the_deepest_chain(run, tmp_path):
+    bones = "".join(f"  j{i}: {{parent: j{i - 1}, theta: [0, 90], phi: [0, 90]}}\n" for i in range(1, 1024))
+    (tmp_path / "chain.yaml").write_text(f"posesynth: 1\nname: chain\nroot: j0\njoints:\n{bones}")
+    code, out, _ = run("inspect", "chain.yaml", "--png", "chain.png")
+    assert code == 0
+    assert "j1023 " in out
+
+
+def test_inspect_overwrites_only_a_picture_that_is_named(run, tmp_path):
+    (tmp_path / "dog.png").write_text("mine")
+    code, out, _ = run("inspect", "dog")
+    assert code == 0
+    assert "not drawn: dog.png exists already" in out
+    assert (tmp_path / "dog.png").read_text() == "mine"
+    run("inspect", "dog", "--png", "dog.png")
+    assert (tmp_path / "dog.png").stat().st_size > 10_000
 
 
 def test_skeletons_lists_what_ships(run):

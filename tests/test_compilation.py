@@ -86,6 +86,17 @@ def test_where_nothing_can_be_kept_kernels_still_run(monkeypatch: pytest.MonkeyP
     assert list(folder.iterdir()) == []
 
 
+def test_kernels_run_where_numba_has_moved_what_keeping_them_needs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from numba.core.compiler import CompileResult
+
+    monkeypatch.delattr(CompileResult, "_reduce")
+    assert run() == COMPILED
+    assert list(folder.iterdir()) == []
+    monkeypatch.undo()
+
+
 @pytest.fixture
 def directory(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path | None]:
     """The folder that is used when NUMBA_CACHE_DIR is set."""
@@ -109,7 +120,8 @@ def test_a_folder_that_others_can_write_to_is_not_used(
 ) -> None:
     """An entry is code that runs."""
     tmp_path.chmod(mode)
-    assert directory(str(tmp_path)) is None
+    with pytest.warns(UserWarning, match="others may write there"):
+        assert directory(str(tmp_path)) is None
     tmp_path.chmod(0o755)
     assert directory(str(tmp_path)) == tmp_path
 
