@@ -329,7 +329,7 @@ def test_a_directory_that_a_worker_does_not_share_is_told(pair: Cluster, tmp_pat
 
 def test_a_worker_of_another_stream_is_told(pair: Cluster, tmp_path: Path) -> None:
     (tmp_path / "other-stream").mkdir()
-    with pytest.raises(InputError, match=r"worker tcp://127.*: stream_version: is 1; .* reads 2"):
+    with pytest.raises(InputError, match=r"worker tcp://127.*: stream_version: is 1; .* of 2"):
         distributed.generate(PLAN, tmp_path / "other-stream" / "set.zarr", pair.address)
 
 
