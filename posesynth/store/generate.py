@@ -52,9 +52,10 @@ def generate(
     Shards that are there are kept if their bytes have the digest of the journal or manifest, and made again if not;
     a finished set is checked in the same way.  The result does not depend on how it was reached.
 
-    workers: processes; 1 uses threads of this one.  shards: only shards A..B-1 of (A, B), for job arrays; the job that
-    finds all of them written makes the set whole.  executor: runs `write_shard` elsewhere, with at most in_flight
-    shards at a time.  progress: called with the number of samples of each shard that is done.
+    workers: processes; 1 uses threads of this one, more need a script with ``if __name__ == "__main__"``.  shards:
+    only shards A..B-1 of (A, B), for job arrays; the job that finds all of them written makes the set whole.
+    executor: runs `write_shard` elsewhere, with at most in_flight shards at a time.  progress: called with the number
+    of samples of each shard that is done.
     Raises InputError: another set or something else is at `out`, too little space, a write fails.  What is written
     stays, and the same call goes on from there; so too after KeyboardInterrupt.
     """
@@ -209,8 +210,8 @@ def as_input_error(place: Target, plan: Plan | None = None) -> Iterator[None]:
         yield
     except BrokenProcessPool:
         raise InputError(
-            f"{place.where}: a worker process died (out of memory?); the same command again goes on, "
-            "with fewer workers or smaller shards"
+            f"{place.where}: a worker process died (out of memory, or a script without if __name__ == '__main__'?); "
+            "the same command again goes on from what is there"
         ) from None
     except OSError as error:
         space = ""

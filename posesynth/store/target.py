@@ -107,7 +107,9 @@ def target(path: str | os.PathLike[str]) -> Target:
         from posesynth.store.zarr_set import ZarrSet
 
         return ZarrSet(S3Folder(where))
-    if not isinstance(where, str) or "\0" in where or not where.rstrip("/").endswith(ENDINGS):
+    if isinstance(where, str):
+        where = where.rstrip("/")
+    if not isinstance(where, str) or "\0" in where or not where.endswith(ENDINGS):
         raise InputError(
             f"out: is {shown(where)}; expected a path ending in .zarr, .h5 or .hdf5, or s3://bucket/path.zarr"
         )
