@@ -5,12 +5,14 @@ docs/streaming.md is the description that binds both sides.
 
 import json
 import select
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import lru_cache
 from io import BytesIO
 from math import prod
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -247,8 +249,10 @@ class StreamReader:
         try:
             if npy.read_magic(BytesIO(header)) != (1, 0):
                 raise ValueError("not version 1.0")
-            shape, fortran, dtype = npy.read_array_header_1_0(BytesIO(header[npy.MAGIC_LEN :]))
-        except ValueError:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what Python has to say of bytes that look like bad code
+                shape, fortran, dtype = npy.read_array_header_1_0(BytesIO(header[npy.MAGIC_LEN :]))
+        except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError):  # NumPy's parser raises all of these
             raise self._fault(f"{name}: has no .npy header (version 1.0)") from None
         expected = (size, *field_shape(self.skeleton, name))
         if (shape, fortran, dtype) != (expected, False, _dtype(name)):

@@ -304,6 +304,8 @@ def test_something_else_is_no_stream(data: bytes) -> None:
         (b"NUMPY\x01\x00", b"NUMPY\x02\x00"),
         (b"NUMPY", b"NUMPX"),
         (b"'descr'", b"__import"),
+        (b"(10, 4, 2)", b"(((((((((("),
+        (b"{'descr'", b"\n  \xff\x00 {{"),
     ],
     ids=repr,
 )

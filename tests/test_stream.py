@@ -277,7 +277,8 @@ def run(path: str) -> None:
 
 def alone() -> dict[str, str]:
     here = os.path.dirname(os.path.dirname(posesynth.__file__))
-    return {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")} | {"PYTHONPATH": here}
+    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")} | {"PYTHONPATH": path}
 
 
 def test_torchruns_variables_name_the_rank(skeleton: Skeleton, monkeypatch: pytest.MonkeyPatch) -> None:
