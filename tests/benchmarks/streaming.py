@@ -17,7 +17,7 @@ from posesynth.store import Plan, generate
 from .measure import Work, alternate, millions, table
 
 BATCH = 500
-STORED = 2**20
+STORED = 2000 * BATCH
 
 
 class BySample(Dataset[Any]):
@@ -40,11 +40,11 @@ def endless(loader: DataLoader[Any]) -> Iterator[Any]:
 
 
 def taking(batches: Iterator[Any], count: int) -> Work:
-    """`count` batches at a time, each touched as a training step would."""
+    """`count` batches at a time, unpacked."""
 
     def work() -> int:
         for p2d, o in islice(batches, count):
-            p2d[0, 0, 0].item(), o[0, 0, 0].item()
+            assert len(p2d) == len(o) == BATCH
         return count * BATCH
 
     return work
