@@ -171,7 +171,7 @@ def _names(value: str) -> tuple[str, ...]:
 @click.option("--n", type=Size(least=1), required=True, help="How many samples: 1000, 1e6, 25M, 1.5G.")
 @click.option("--out", help="PATH.zarr, PATH.h5 or s3://bucket/path.zarr.  Default: NAME.zarr here.")
 @_seed_option
-@click.option("--shard", type=Size(least=1), default=2**20, show_default="1,048,576", help="Samples a shard.")
+@click.option("--shard", type=Size(least=1), default=2**20, help="Samples a shard.  Default: 2^20 (1,048,576).")
 @click.option(
     "--arrays",
     default="p2d,o",
@@ -216,7 +216,7 @@ def generate(
             bar.close()
             print("stopped; the same command goes on from here", file=sys.stderr)
             raise
-    kept = f", {done.reused} were there" if done.reused else ""
+    kept = f", {done.reused} there already" if done.reused else ""
     state = "the set is complete" if done.complete else "the other shards are still to come"
     print(f"{target}: {_count(done.written, 'shard')} written{kept}; {state}")
 
@@ -337,8 +337,12 @@ def coverage(
     from . import coverage as coverage_
     from .motion import load_motion
 
+    context = click.get_current_context()
+    for name in ("quantile", "margin"):
+        if fit is None and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise InputError(f"--{name}: says how --fit fits; expected --fit OUT.yaml with it")
     made = _skeleton(skeleton)
-    mapping = None if joint_map is None else coverage_.load_map(joint_map)
+    mapping = None if joint_map is None else coverage_.load_map(joint_map, made)
     names = None if mapping is None else mapping.columns
     clips = [load_motion(path, names=names, asf=asf) for path in motions]
     if fit is not None:

@@ -43,11 +43,13 @@ def sample_sheet(skeleton: Skeleton, batch: Batch, path: Path, title: str) -> No
     assert batch.p3d is not None
     assert batch.o_up is not None
     upright = forward(batch.o_up, skeleton) @ _three_quarter_view().T
+    seen = batch.p3d.copy()
+    seen[..., [0, 2]] = batch.p2d  # with perspective, noise and missing joints; depth only orders and shades
     rows = []
     for first in range(0, min(2 * COLUMNS, len(batch)), COLUMNS):
         last = first + COLUMNS
-        rows.append(Row("the upright pose", upright[first:last], grounded=True))
-        rows.append(Row("the same, as sampled", batch.p3d[first:last]))
+        rows.append(Row("the upright pose, from its right and a little above", upright[first:last], grounded=True))
+        rows.append(Row("the same, as the camera sees it: P2D", seen[first:last]))
     sheet(skeleton, rows, path, title)
 
 
@@ -70,7 +72,7 @@ def sheet(skeleton: Skeleton, rows: Sequence[Row], path: Path, title: str) -> No
             axis.set_axis_off()
             if column < len(row.poses):
                 _pose(axis, skeleton, row.poses[column], colours, row.grounded)
-        axis_row[0].text(-1.2, 1.3, row.label, color=FAINT, fontsize=8.5, va="top")
+        axis_row[0].text(-1.24, 1.34, row.label, color=FAINT, fontsize=8.5, va="top")
     top = 1 - _HEAD / height
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=top, wspace=0.02, hspace=0.02)
     figure.text(0.015, 1 - 0.5 * _HEAD / height, title, color=INK, fontsize=15, weight="bold", va="center")
@@ -119,18 +121,22 @@ def _branch_colours(skeleton: Skeleton) -> list[str]:
 def _pose(axis: Any, skeleton: Skeleton, pose: NDArray[np.float32], colours: list[str], grounded: bool) -> None:
     from matplotlib.colors import to_rgb
 
-    middle = (pose.max(0) + pose.min(0)) / 2
-    half = float(np.abs(pose - middle)[:, [0, 2]].max()) or 1.0
+    shown: NDArray[np.bool_] = np.isfinite(pose.sum(axis=1))
+    if not shown.any():
+        return
+    middle = (pose[shown].max(0) + pose[shown].min(0)) / 2
+    half = float(np.abs(pose[shown] - middle)[:, [0, 2]].max()) or 1.0
     x, depth, z = ((pose - middle) / half).T
     near = 0.5 - np.clip(depth, -1, 1) / 2  # 1 near, 0 far
     paper = np.array(to_rgb(PAPER))
     thin = min(1.0, (18 / skeleton.edges) ** 0.5)  # many bones are drawn thinner
     if grounded:
-        ground = z.min() - 0.06 + 0.18 * (depth - depth.mean())
+        ground = z.min() - 0.06 + 0.12 * (depth - depth.mean())
         for e in range(skeleton.edges):
             ends = [skeleton.parents[e + 1], e + 1]
             axis.plot(x[ends], ground[ends], color=SHADE, lw=5, solid_capstyle="round", zorder=-1)
-    bones = sorted(range(skeleton.edges), key=lambda e: near[e + 1] + near[skeleton.parents[e + 1]])
+    drawn = [e for e in range(skeleton.edges) if shown[e + 1] and shown[skeleton.parents[e + 1]]]
+    bones = sorted(drawn, key=lambda e: near[e + 1] + near[skeleton.parents[e + 1]])
     for order, e in enumerate(bones):
         ends = [skeleton.parents[e + 1], e + 1]
         closeness = float(near[ends].mean())
@@ -139,5 +145,6 @@ def _pose(axis: Any, skeleton: Skeleton, pose: NDArray[np.float32], colours: lis
         axis.plot(x[ends], z[ends], color=PAPER, lw=width + 2.2, solid_capstyle="round", zorder=2 * order)
         axis.plot(x[ends], z[ends], color=colour, lw=width, solid_capstyle="round", zorder=2 * order + 1)
         axis.plot(x[ends], z[ends], "o", color=PAPER, ms=0.42 * width, zorder=2 * order + 1)
-    axis.plot(x[0], z[0], "o", mfc=PAPER, mec=INK, mew=1.4, ms=5.5, zorder=2 * len(bones) + 2)
-    axis.set(xlim=(-1.22, 1.22), ylim=(-1.3, 1.22), aspect="equal")
+    if shown[0]:
+        axis.plot(x[0], z[0], "o", mfc=PAPER, mec=INK, mew=1.4, ms=5.5, zorder=2 * len(bones) + 2)
+    axis.set(xlim=(-1.26, 1.26), ylim=(-1.4, 1.24), aspect="equal")

@@ -4,13 +4,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError, did_you_mean, whole_number
+from .errors import InputError, did_you_mean, shown, whole_number
 from .kernel import FLOATS, NO_FLOATS, generate, plan
 from .rng import BLOCK
 from .skeleton import Skeleton
@@ -23,7 +23,7 @@ FIELDS = ("p2d", "o", "p3d", "o_up", "rotation", "visibility")
 _CHUNK = 32 * BLOCK  # samples a thread takes at a time: a few MB of output
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Batch:
     """B consecutive samples, float32 (or as a data set stores them).  What was not asked for is None.
 
@@ -44,6 +44,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.p2d)
+
+    def __repr__(self) -> str:
+        arrays = (f"{f.name} {getattr(self, f.name).shape}" for f in fields(self) if getattr(self, f.name) is not None)
+        return f"Batch({', '.join(arrays)})"
 
 
 def field_shape(skeleton: Skeleton, name: str) -> tuple[int, ...]:
@@ -79,13 +83,27 @@ def sample(
     threads: how many to use (default: one for each core this process may use).
     Raises InputError on a value outside these.
     """
+    check_skeleton(skeleton)
     seed, start, stop = check_range(seed, start, stop)
-    for name in extras:
-        check_field(name)
+    check_extras(extras)
     names = dict.fromkeys(("p2d", "o", *extras))
     arrays = {name: np.empty((stop - start, *field_shape(skeleton, name)), field_dtype(name)) for name in names}
     sample_into(skeleton, seed, start, arrays, threads)
     return Batch(**arrays)
+
+
+def check_extras(extras: Sequence[str]) -> None:
+    """Raise InputError unless `extras` is a sequence of FIELDS."""
+    if isinstance(extras, str):
+        raise InputError(f"extras: is '{extras[:40]}'; expected a sequence of names, such as ('p3d',)")
+    for name in extras:
+        check_field(name)
+
+
+def check_skeleton(skeleton: Skeleton) -> None:
+    """Raise InputError unless it is a Skeleton, as a name or a path is not."""
+    if not isinstance(skeleton, Skeleton):
+        raise InputError(f"skeleton: is {shown(skeleton)}; expected what posesynth.load_skeleton gives")
 
 
 def check_field(name: str) -> None:

@@ -9,7 +9,7 @@ index where the stream stands, so that index is its whole state.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from math import prod
 from typing import Any
@@ -24,7 +24,17 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from .ahead import ahead
 from .errors import InputError, whole_number
-from .sampler import check_field, check_range, cores, field_dtype, field_shape, sample, sample_into
+from .sampler import (
+    FIELDS,
+    check_extras,
+    check_range,
+    check_skeleton,
+    cores,
+    field_dtype,
+    field_shape,
+    sample,
+    sample_into,
+)
 from .skeleton import Skeleton
 
 SLAB_BYTES = 4 * 2**20  # made in one go: less spends its time handing over, more falls out of the cache
@@ -54,8 +64,13 @@ class TensorBatch:
     def __len__(self) -> int:
         return len(self.p2d)
 
+    def __repr__(self) -> str:
+        tensors = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in self._tensors().items())
+        return f"TensorBatch({tensors}, start={self.start})"
+
     def __iter__(self) -> Iterator[torch.Tensor]:
-        return iter(self._tensors().values())
+        given = (self.p2d, self.o, self.p3d, self.o_up, self.rotation, self.visibility)
+        return iter([tensor for tensor in given if tensor is not None])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "TensorBatch":
         """The same batch on another device."""
@@ -70,8 +85,7 @@ class TensorBatch:
         return replace(self, **changed)
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        values = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return {name: value for name, value in values if isinstance(value, torch.Tensor)}
+        return {name: tensor for name in FIELDS if (tensor := getattr(self, name)) is not None}
 
 
 class PoseStream(IterableDataset[TensorBatch]):
@@ -111,8 +125,8 @@ class PoseStream(IterableDataset[TensorBatch]):
             raise InputError("rank, world_size: expected both or neither")
         if rank is not None and world_size is not None and not 0 <= rank < world_size:
             raise InputError(f"rank: is {rank} of {world_size}; expected 0 to {world_size - 1}")
-        for name in extras:
-            check_field(name)
+        check_skeleton(skeleton)
+        check_extras(extras)
         self.skeleton = skeleton
         self.batch_size = whole_number("batch_size", batch_size, 1)
         self.seed, self.start, self.stop = check_range(seed, start, 2**64 if stop is None else stop)
