@@ -1,11 +1,20 @@
 """The tree that the entries of a skeleton file make: mirrors resolved, parents checked, joints put in order."""
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from posesynth.skeleton import EdgeRange, Range
 from posesynth.yaml_fields import read_name
 from posesynth.yaml_source import Faults, Node, within
+
+# A side in a name: left_hip, hip.R, l_hip, LeftUpLeg, hipLeft.
+_SIDE = re.compile(
+    r"(?<![^_.-])(?i:left|right|l|r)(?![^_.-])|^(?:left|right)(?=[A-Z0-9])|^(?:Left|Right)(?=[A-Z0-9])"
+    r"|(?<=[a-z0-9])(?:Left|Right)(?![a-z])"
+)
+_OPPOSITE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
 
 @dataclass
@@ -78,13 +87,21 @@ def _free_joint(
     return None
 
 
-def resolve_mirrors(root: str | None, joints: Mapping[str, Joint], other: dict[str, str], faults: Faults) -> None:
-    """Gives each mirroring joint its range and its parent, and enters it in `other` (joint -> its mirror image)."""
+def resolve_mirrors(
+    root: str | None, joints: Mapping[str, Joint], other: dict[str, str], faults: Faults
+) -> list[tuple[int, str]]:
+    """Gives each mirroring joint its range and its parent, and enters it in `other` (joint -> its mirror image).
+
+    A parent without a mirror image must be on the midline: one named for a side is a fault.  Returns a warning,
+    as (line, text), for each one that is off the midline by its ranges alone.
+    """
     followers = [name for name, joint in joints.items() if joint.mirror is not None]
+    whole = True
     for name in followers:
         if wrong := _bad_mirror(name, root, joints, other, faults):
             faults.add(joints[name].place("mirror"), within("joints", name) + ".mirror", *wrong)
             joints[name].mirror = None
+            whole = False
         else:
             source = str(joints[name].mirror)
             other[name], other[source] = source, name
@@ -96,6 +113,61 @@ def resolve_mirrors(root: str | None, joints: Mapping[str, Joint], other: dict[s
             joint.range = mirrored(source_joint.range) if source_joint.range else None
             parent = source_joint.parent
             joint.parent = other.get(parent, parent) if parent is not None else None
+    return _check_midline(root, followers, joints, other, faults) if whole else []
+
+
+def _check_midline(
+    root: str | None, followers: list[str], joints: Mapping[str, Joint], other: Mapping[str, str], faults: Faults
+) -> list[tuple[int, str]]:
+    """Tells the mirrors that keep their source's parent although it is named for a side; returns the doubtful ones."""
+    doubtful: dict[str, tuple[int, str]] = {}
+    for name in followers:
+        source = str(joints[name].mirror)
+        parent = joints[source].parent
+        if parent is None or parent in other:
+            continue
+        chain: list[str] = []
+        step: str | None = parent
+        while step is not None and step != root and step in joints and step not in chain:
+            chain.append(step)
+            step = joints[step].parent
+        path = within("joints", name) + ".mirror"
+        wrong = f"'{parent}', where '{source}' hangs, has no mirror image"
+        if sided := next(filter(_side, chain), None):
+            why = "is named for a side" if sided == parent else f"hangs on '{sided}'"
+            image = _other_side(parent)
+            remedy = f"[{parent}, {image}] under symmetric" if image in joints else f"a mirror image of '{parent}'"
+            expected = f"expected {remedy}, or '{name}' written out with its own parent and ranges"
+            faults.add(joints[name].place("mirror"), path, f"{wrong} although it {why}", expected)
+        elif off := next((at for at in chain if at in other or not _may_be_central(joints[at].range)), None):
+            text = f"{path}: {wrong} and '{off}' is off the midline; '{name}' hangs on '{parent}' too"
+            doubtful.setdefault(parent, (joints[name].place("mirror").line, text))
+    return list(doubtful.values())
+
+
+def _side(name: str) -> bool:
+    return len(name) > 1 and _SIDE.search(name) is not None
+
+
+def _other_side(name: str) -> str:
+    """The name with its first side exchanged: left_hip -> right_hip."""
+
+    def exchanged(side: re.Match[str]) -> str:
+        word = _OPPOSITE[side.group().lower()]
+        return word.upper() if side.group().isupper() else word.title() if side.group()[0].isupper() else word
+
+    return _SIDE.sub(exchanged, name, count=1)
+
+
+def _may_be_central(range_: EdgeRange | None) -> bool:
+    """Whether the bone can lie in the middle plane of its frame (x = 0)."""
+    if range_ is None:
+        return True
+    if range_.angles == "spherical" and (range_.first[0] <= 0 or range_.first[1] >= 180):
+        return True
+    central = 90 if range_.angles == "spherical" else 0
+    low, high = range_.second
+    return math.ceil((low - central) / 180) <= math.floor((high - central) / 180)
 
 
 def _bad_mirror(

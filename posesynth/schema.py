@@ -67,7 +67,8 @@ def parse_skeleton(text: str, source: str = "<string>") -> Skeleton:
     """The skeleton that the YAML `text` describes; `source` is the file's name as errors show it.
 
     Raises `InputError` with one line ``source:line:column: field: what is wrong; what was expected`` for each
-    fault.  Warns (`UserWarning`) of a valid file whose angles look like radians.
+    fault.  Warns (`UserWarning`) of a valid file whose angles look like radians, and of mirrors that hang on a joint
+    off the midline.
     """
     text = text.removeprefix("\ufeff")
     faults = Faults(source)
@@ -104,7 +105,7 @@ class _File:
         self.pairs = read_pairs(self.top.get("symmetric"), self.root, self.joints, faults)
 
     def skeleton(self, text: str) -> Skeleton:
-        resolve_mirrors(self.root, self.joints, self.pairs, self.faults)
+        doubtful = resolve_mirrors(self.root, self.joints, self.pairs, self.faults)
         whole = self.root is not None and check_tree(self.root, self.joints, self.faults)
         self._check_lengths()
         skeleton = self._build(text) if whole else None
@@ -112,6 +113,8 @@ class _File:
             self._check_camera(skeleton)
         if skeleton is None or self.faults:
             raise self.faults.error()
+        for line, doubt in doubtful:
+            warnings.warn(f"{self.faults.source}:{line}: {doubt}", stacklevel=3)
         if self._looks_like_radians():
             place = f"{self.faults.source}:{self.top['joints'].line}"
             warnings.warn(
@@ -208,7 +211,9 @@ class _File:
         if node is None or not read_map(self.faults, node, "sampling", f"expected {listed(SAMPLING_KEYS, 'or')}"):
             return default
         given, faults = node.entries, self.faults
-        check_keys(faults, node, "sampling", SAMPLING_KEYS)
+        check_keys(
+            faults, node, "sampling", SAMPLING_KEYS, hints={key: f"; write view: {{{key}: ...}}" for key in VIEW}
+        )
         symmetric_lengths: bool | None = None
         if "symmetric_lengths" in given:
             symmetric_lengths = read_flag(faults, given["symmetric_lengths"], "sampling.symmetric_lengths")

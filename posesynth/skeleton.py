@@ -9,6 +9,7 @@ docs/conventions.md.
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -174,8 +175,12 @@ def _builtin(given: str | os.PathLike[str]) -> str | None:
 
 
 def _is_file(path: Path) -> bool:
+    return _is(Path.is_file, path)
+
+
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
     try:
-        return path.is_file()
+        return kind(path)
     except (OSError, ValueError):
         return False
 
@@ -184,4 +189,8 @@ def _unknown_builtin(given: str) -> str:
     names = builtin_skeletons()
     shown = repr(given if len(given) <= 64 else given[:61] + "...")
     known = f"expected {', '.join(names)} or the path of a YAML file" if names else "expected the path of a YAML file"
-    return f"skeleton: no built-in is called {shown}; {known}{did_you_mean(given[:64], names)}"
+    if given and _is(Path.is_dir, Path(given)):
+        return f"skeleton: {shown} is a folder; {known}"
+    beside = next((given + end for end in (".yaml", ".yml") if given and _is_file(Path(given + end))), None)
+    hint = f"; did you mean {beside!r}?" if beside else did_you_mean(given[:64], names)
+    return f"skeleton: no built-in is called {shown}; {known}{hint}"

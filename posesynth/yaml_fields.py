@@ -5,7 +5,7 @@ Nothing is coerced: a quoted number, ``yes`` for ``true`` or a date for a name i
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from posesynth.yaml_source import Faults, Node, quote, within
@@ -60,12 +60,23 @@ class Limit:
         return None
 
 
-def check_keys(faults: Faults, node: Node, path: str, known: Iterable[str], required: Iterable[str] = ()) -> None:
-    """Tells each key of the map that is not in `known`, and each of `required` that is not there."""
+def check_keys(
+    faults: Faults,
+    node: Node,
+    path: str,
+    known: Iterable[str],
+    required: Iterable[str] = (),
+    hints: Mapping[str, str] | None = None,
+) -> None:
+    """Tells each key of the map that is not in `known`, and each of `required` that is not there.
+
+    ``hints[key]`` says where an unknown key belongs.
+    """
     known = tuple(known)
+    hints = hints or {}
     for key, place in node.keys.items():
         if key not in known:
-            expected = "expected " + listed(known, "or") + faults.suggest(key, known)
+            expected = "expected " + listed(known, "or") + (hints.get(key) or faults.suggest(key, known))
             faults.add(place, within(path, key), "unknown key", expected)
     for key in required:
         if key not in node.entries:

@@ -151,12 +151,33 @@ def read_yaml(text: str, faults: Faults, max_entries: int) -> Node | None:
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
         if mark is not None and text[mark.index : mark.index + 1] == "\t":
             raise faults.stop(line, column, "file", "a tab where YAML allows none", "expected spaces") from None
+        if unclosed := _unclosed(error, text):
+            raise faults.stop(*unclosed) from None
         said = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise faults.stop(line, column, "file", f"is not YAML: {said}", "expected valid YAML") from None
     except (YAMLError, ValueError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
         raise faults.stop(1, 1, "file", f"is not YAML: {error}", "expected valid YAML") from None
+
+
+def _unclosed(error: Any, text: str) -> tuple[int, int, str, str, str] | None:
+    """Where and how to tell of a { or [ that is not closed where YAML expects it to be; None of other errors."""
+    begin, end = error.context_mark, error.problem_mark
+    if begin is None or end is None or "while parsing a flow" not in (error.context or ""):
+        return None
+    opening, found = text[begin.index : begin.index + 1], text[end.index : end.index + 1]
+    closing = {"{": "}", "[": "]"}.get(opening)
+    if closing is None:
+        return None
+    if begin.line == end.line and found and found not in "}]":
+        wrong = (
+            f"is not YAML: a comma or {closing} is missing before this, in the {opening} of column {begin.column + 1}"
+        )
+        return end.line + 1, end.column + 1, "file", wrong, f"expected a comma or {closing}"
+    wrong = f"is not YAML: an opening {opening} of line {begin.line + 1} is not closed"
+    ending = f" before line {end.line + 1}" if begin.line != end.line and found else ""
+    return begin.line + 1, begin.column + 1, "file", wrong, f"expected a {closing}{ending}"
 
 
 class _Builder:

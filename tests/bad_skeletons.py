@@ -59,7 +59,15 @@ whole("binary", bytes(range(128, 256)), "1:1", "file", "0x80", "UTF-8")
 whole("10 MB", b"# comment\n" * 1_000_000, "1:1", "file", "larger than 1048576 bytes")
 whole("5000 deep", "a: " + "[" * 5000, "1:16", "file", "deeper than 12")
 whole("5000 deep blocks", "- " * 5000, "1:27", "file", "deeper than 12")
-whole("unclosed bracket", GOOD.replace("[6, 30]", "[6, 30"), "17:8", "file", "not YAML")
+whole("unclosed bracket", GOOD.replace("[6, 30]", "[6, 30"), "16:13", "file",
+      "an opening [ of line 16 is not closed", "] before line 17")  # fmt: skip
+whole("unclosed brace", GOOD.replace("[0, 20], length: [0.5, 1]}", "[0, 20], length: [0.5, 1]"), "7:13", "file",
+      "an opening { of line 7 is not closed", "} before line 8")  # fmt: skip
+whole("unclosed at the end", "a: {b: 1\n", "1:4", "file", "an opening { of line 1 is not closed", "expected a }")
+whole("closed by another", GOOD.replace("[6, 30]", "[6, 30}"), "16:13", "file", "an opening [ of line 16 is not closed")
+whole(
+    "no comma", GOOD.replace("-90, 90], roll", "-90, 90] roll"), "15:45", "file", "a comma or } is missing before this"
+)
 whole("unclosed quote", "name: 'cat", "1:11", "file", "not YAML")
 whole("unknown escape", 'name: "\\q"', "1:9", "file", "not YAML")
 whole("escape out of Unicode", 'name: "\\U99999999"', "1:1", "file", "not YAML")
@@ -187,6 +195,16 @@ joint("mirror of a pair", "  right_hip: {mirror: left_hip}", "  right_hip: {mirr
       "'ear' is already paired with 'eye'")  # fmt: skip
 joint("mirror with a parent", "{mirror: left_hip}", "{mirror: left_hip, parent: neck}", "8:33", "right_hip.parent",
       "not allowed beside mirror")  # fmt: skip
+joint("mirror below a side without one", "  ear:", "  left_ear: {parent: neck, theta: [0, 9], phi: [0, 9]}\n"
+      "  left_tip: {parent: left_ear, theta: [0, 9], phi: [0, 9]}\n  right_tip: {mirror: left_tip}\n  ear:",
+      "11:23", "right_tip.mirror", "'left_ear', where 'left_tip' hangs, has no mirror image", "is named for a side",
+      "expected a mirror image of 'left_ear', or 'right_tip' written out")  # fmt: skip
+joint("mirror below a pair that is not told", "  ear:", "  Ear.L: {parent: neck, theta: [0, 9], phi: [0, 9]}\n"
+      "  Ear.R: {parent: neck, theta: [0, 9], phi: [0, 9]}\n  tip: {parent: Ear.L, theta: [0, 9], phi: [0, 9]}\n"
+      "  pit: {mirror: tip}\n  ear:", "12:17", "pit.mirror", "expected [Ear.L, Ear.R] under symmetric")  # fmt: skip
+joint("mirror below a hidden side", "  ear:", "  shank: {parent: left_hip, theta: [0, 9], phi: [0, 9]}\n"
+      "  tip: {parent: shank, theta: [0, 9], phi: [0, 9]}\n  pit: {mirror: tip}\n  ear:", "11:17", "pit.mirror",
+      "'shank', where 'tip' hangs", "hangs on 'left_hip'")  # fmt: skip
 joint("mirror a list", "{mirror: left_hip}", "{mirror: [left_hip]}", "8:23", "right_hip.mirror", "a list")
 edit("pairs a mapping", "  - [ear, eye]", "  ear: eye", "12:3", "symmetric", "a mapping", "list of pairs")
 edit("pair of three", "[ear, eye]", "[ear, eye, head]", "12:5", "symmetric[0]", "a list of 3", "expected [")
@@ -252,6 +270,7 @@ edit("flag a number", "lengths: true", "lengths: 1", "14:22", "sampling.symmetri
 edit(
     "view a list", "{yaw: [-180, 180], pitch: [-90, 90], roll: [-10, 10]}", "[1, 2]", "15:9", "sampling.view", "a list"
 )
+edit("view key outside", "noise: 0.02", "pitch: [0, 9]", "17:3", "sampling.pitch", "unknown key", "view: {pitch: ...}")
 edit("view key", "{yaw:", "{jaw:", "15:10", "sampling.view.jaw", "unknown key", "did you mean 'yaw'?")
 edit(
     "pitch too far",

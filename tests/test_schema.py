@@ -127,6 +127,35 @@ def test_a_mirror_hangs_on_the_mirror_of_its_sources_parent() -> None:
     assert against.symmetric == ((0, 1), (2, 3))
 
 
+def test_a_mirror_may_hang_on_its_sources_parent_on_the_midline_alone() -> None:
+    def pair(parent: str, fields: str) -> Skeleton:
+        return joints(
+            f"{parent}: {{parent: r, {fields}}}", f"tip: {{parent: {parent}, {ANGLES}}}", "other: {mirror: tip}"
+        )
+
+    for fields in (
+        "theta: [20, 90], phi: [60, 100]",
+        "theta: [0, 90], phi: [0, 0]",
+        "flexion: [0, 9], abduction: [170, 181]",
+    ):
+        for name in ("pelvis", "bright", "lower_r1", "cleft"):
+            assert parent(pair(name, fields), "other") == name
+    for name in ("left", "knee_r", "L-knee", "RightUpLeg", "left0", "kneeLeft", "knee.right.1"):
+        with pytest.raises(InputError, match=f"'{name}', where 'tip' hangs, has no mirror image"):
+            pair(name, "theta: [20, 90], phi: [60, 100]")
+    for fields in ("theta: [20, 90], phi: [-80, 80]", "flexion: [0, 9], abduction: [10, 170]"):
+        with pytest.warns(UserWarning, match="<string>:7: joints.other.mirror: 'hip', .* is off the midline; 'other'"):
+            assert parent(pair("hip", fields), "other") == "hip"
+    with pytest.warns(UserWarning, match="'shank', where 'tip' hangs, has no mirror image and 'a' is off the midline"):
+        joints(
+            f"a: {{parent: r, {ANGLES}}}",
+            "b: {mirror: a}",
+            f"shank: {{parent: a, {ANGLES}}}",
+            f"tip: {{parent: shank, {ANGLES}}}",
+            "pit: {mirror: tip}",
+        )
+
+
 def _direction(edge: EdgeRange, first: float, second: float) -> np.ndarray:
     a, b = np.radians([first, second])
     if edge.angles == "spherical":
@@ -487,6 +516,9 @@ def test_a_built_ins_name_is_the_built_in_and_a_path_is_a_file(tmp_path: Path, m
     [
         ("quadrupd", ["'quadrupd'", "dog, ", "did you mean 'quadruped'?"]),
         ("", ["''", "quadruped"]),
+        (".", ["'.' is a folder; expected dog, "]),
+        ("giraffe", ["no built-in is called 'giraffe'", "did you mean 'giraffe.yaml'?"]),
+        ("giraf", ["no built-in is called 'giraf'", "did you mean 'giraf.yml'?"]),
         ("x" * 1000, ["xxx..."]),
         ("a\0b", ["'a\\x00b'"]),
         ("missing.yaml", ["missing.yaml: file:", "No such file"]),
@@ -503,6 +535,8 @@ def test_what_cannot_be_loaded_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.yaml").mkdir()
+    for name in ("giraffe.yaml", "giraf.yml"):
+        (tmp_path / name).write_text(GOOD)
     (tmp_path / "latin.yaml").write_bytes("caf\u00e9".encode("latin-1"))
     with pytest.raises(InputError) as caught:
         load_skeleton(given)
