@@ -29,7 +29,7 @@ demo: .venv/demo.stamp
 	@echo "Samples: $(DATA)   Picture: demo/quadruped.png"
 
 test: lint docs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-long: .venv/dev.stamp
 	$(BIN)/python -m pytest -m long
