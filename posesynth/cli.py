@@ -214,7 +214,8 @@ def generate(
                 done = distributed.generate(plan, target, dask, shards=shards, progress=bar.update)
         except KeyboardInterrupt:
             bar.close()
-            print("stopped; the same command goes on from here", file=sys.stderr)
+            there = store.target(target).found_at
+            print(f"stopped; the same command goes on from what is in {there}", file=sys.stderr)
             raise
     kept = f", {done.reused} there already" if done.reused else ""
     state = "the set is complete" if done.complete else "the other shards are still to come"

@@ -221,8 +221,8 @@ class StoreContract:
             ("shard", {"shard": 1000}),
             ("arrays", {"arrays": ("p2d", "o", "p3d")}),
             ("dtype", {"dtype": "float16"}),
-            ("sampling", {"skeleton": ROBUST}),
-            ("skeleton", {"skeleton": load_skeleton("dog")}),
+            ("sampling.yaw", {"skeleton": ROBUST}),
+            ("skeleton: line 1", {"skeleton": load_skeleton("dog")}),
         ],
     )
     @pytest.mark.parametrize("finished", [True, False])

@@ -55,7 +55,7 @@ WRONG = {
     "array twice": ([*GENERATE, "--arrays", "p2d,p2d"], "p2d"),
     "dtype": ([*GENERATE, "--dtype", "int8"], "float32"),
     "out without suffix": ([*GENERATE, "--out", "set"], ".zarr"),
-    "out empty": ([*GENERATE, "--out", ""], "out"),
+    "out empty": ([*GENERATE, "--out", ""], "path"),
     "out in a missing folder": ([*GENERATE, "--out", "nowhere/x.zarr"], "nowhere"),
     "out is /dev/null": ([*GENERATE, "--out", "/dev/null"], "/dev/null"),
     "out too long": ([*GENERATE, "--out", 300 * "a" + ".zarr"], "aaa"),

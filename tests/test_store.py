@@ -57,7 +57,7 @@ def test_the_order_of_arrays_does_not_matter() -> None:
         ("a.zarr", {"shards": (0, 4)}, "shards: is 0:4; expected A:B with 0 <= A < B <= 3"),
         ("a.zarr", {"shards": (1, 1)}, "shards: is 1:1; expected"),
         ("a.zarr", {"workers": 0}, "workers: is 0; expected 1 to 1024"),
-        ("a.h5/b", {}, "out: is .*; expected a path ending in .zarr, .h5 or .hdf5"),
+        ("a.h5/b", {}, "path: is .*; expected one ending in .zarr, .h5 or .hdf5"),
     ],
 )
 def test_options_that_cannot_be_are_refused(tmp_path: Path, name: str, options: dict[str, Any], said: str) -> None:

@@ -413,8 +413,8 @@ def test_a_link_to_a_set_is_a_set(tmp_path: Path, ending: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("", "out: is ''"), ("set", "out: is"), ("set.zip", "out: is"), ("gone/set.zarr", "No such file"),
-     ("gone/set.h5", "No such file"), ("a\0b.zarr", "out: is"), ("x" * 300 + ".zarr", "name too long"),
+    [("", "path: is ''"), ("set", "path: is"), ("set.zip", "path: is"), ("gone/set.zarr", "no such folder"),
+     ("gone/set.h5", "no such folder"), ("a\0b.zarr", "path: is"), ("x" * 300 + ".zarr", "name too long"),
      ("x" * 300 + ".h5", "name too long")],
 )  # fmt: skip
 def test_paths_that_cannot_be_are_one_clear_line(

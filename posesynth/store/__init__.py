@@ -4,7 +4,7 @@ from posesynth.store.dataset import Dataset, open  # noqa: A004
 from posesynth.store.generate import Summary, generate, size, space, write_shard
 from posesynth.store.manifest import ShardRecord
 from posesynth.store.plan import Plan
-from posesynth.store.target import Finding
+from posesynth.store.target import Finding, target
 from posesynth.store.verify import Report, verify
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "open",
     "size",
     "space",
+    "target",
     "verify",
     "write_shard",
 ]

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from multiprocessing import get_context, parent_process
 
 from posesynth.errors import InputError, shown
@@ -101,10 +102,26 @@ def _check_same(plan: Plan, place: Target) -> None:
         return
     field = difference(plan.identity, there)
     if field:
+        name, theirs, ours = _unlike(field, there.get(field), plan.identity[field])
         raise InputError(
-            f"{place.found_at}: {field}: is {shown(there.get(field))} in the set that is there and "
-            f"{shown(plan.identity[field])} in this one; expected the same, or another path"
+            f"{place.found_at}: {name}: is {shown(theirs)} in the set that is there and {shown(ours)} in this one; "
+            "expected the same, or another path"
         )
+
+
+def _unlike(name: str, theirs: object, ours: object) -> tuple[str, object, object]:
+    """The first place where two values of a field differ: a key of a mapping, a line of a text."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in ours:
+            if theirs.get(key) != ours[key]:
+                return _unlike(f"{name}.{key}", theirs.get(key), ours[key])
+    if isinstance(theirs, str) and isinstance(ours, str):
+        for line, pair in enumerate(zip_longest(theirs.splitlines(), ours.splitlines()), 1):
+            if pair[0] != pair[1] and "\n" in ours:
+                theirs, ours = (text or "" for text in pair)
+                here = max(0, len(os.path.commonprefix([theirs, ours])) - 20)
+                return f"{name}: line {line}", theirs[here:], ours[here:]
+    return name, theirs, ours
 
 
 def space(plan: Plan, out: str | os.PathLike[str]) -> tuple[int, int | None]:
@@ -214,14 +231,21 @@ def as_input_error(place: Target, plan: Plan | None = None) -> Iterator[None]:
             "the same command again goes on from what is there"
         ) from None
     except OSError as error:
-        space = ""
-        if plan is not None:
-            with suppress(OSError, InputError):
-                space = f"; {place.space_needed(plan)} bytes are still needed and {place.free()} are free"
-        raise InputError(
-            f"{place.where}: cannot be {'read' if plan is None else 'written'} ({error.strerror or error}){space}"
-            + ("; the same command again goes on from what is there" if plan else "")
-        ) from None
+        if isinstance(error, FileNotFoundError):
+            reason = "cannot be found: there is no such folder; expected one that exists"
+        elif plan is None:
+            reason = f"cannot be read ({error.strerror or error})"
+        else:
+            reason = f"cannot be written ({error.strerror or error}){_space_left(place, plan)}"
+        raise InputError(f"{place.where}: {reason}") from None
+
+
+def _space_left(place: Target, plan: Plan) -> str:
+    try:
+        needed, free = place.space_needed(plan), place.free()
+    except (OSError, InputError):
+        return ""
+    return f"; {needed} bytes are still needed and {free} are free; the same command again goes on from what is there"
 
 
 def size(nbytes: int) -> str:

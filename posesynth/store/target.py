@@ -111,7 +111,7 @@ def target(path: str | os.PathLike[str]) -> Target:
         where = where.rstrip("/")
     if not isinstance(where, str) or "\0" in where or not where.endswith(ENDINGS):
         raise InputError(
-            f"out: is {shown(where)}; expected a path ending in .zarr, .h5 or .hdf5, or s3://bucket/path.zarr"
+            f"path: is {shown(where)}; expected one ending in .zarr, .h5 or .hdf5, or s3://bucket/path.zarr"
         )
     if where.endswith(HDF5_ENDINGS):
         from posesynth.store.hdf5_set import Hdf5Set

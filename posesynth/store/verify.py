@@ -65,7 +65,8 @@ def verify(
         check_stream(plan, place.where)
         faults, records, checked = _check(plan, place, range(plan.shards), progress)
         remaining = faults
-        if repair and faults:
+    if repair and faults:
+        with as_input_error(place, plan):
             remaining = _repair(plan, place, records)
     return Report(tuple(faults), tuple(remaining), checked, plan.n)
 
