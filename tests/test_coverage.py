@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from strategies import skeletons
 
 from posesynth import sample
+from posesynth.cli import main
 from posesynth.coverage import Coverage, JointMap, fit, load_map, measure
-from posesynth.coverage.angles import carried, read_angles
-from posesynth.coverage.body import facing, poses
+from posesynth.coverage.angles import carried
+from posesynth.coverage.body import facing, heading, poses, swallowed
 from posesynth.coverage.fit import smallest_arc
 from posesynth.coverage.joint_map import parse_map, shipped_maps
+from posesynth.coverage.readings import read_angles
 from posesynth.errors import InputError
 from posesynth.motion import Motion, load_motion
 from posesynth.schema import parse_skeleton
@@ -200,7 +202,7 @@ def test_the_mirrored_animal_has_its_sides_exchanged() -> None:
 # Fitting.
 
 
-@pytest.mark.filterwarnings("ignore:.*expected degrees, not radians")
+@pytest.mark.filterwarnings("ignore:.*expected degrees, not radians", "ignore:.*is off the midline")
 @settings(max_examples=60)
 @given(skeletons(max_joints=8), st.integers(0, 2**32), st.sampled_from([0.5, 0.9, 0.98, 1.0]), st.sampled_from([0, 5]))
 def test_fitted_ranges_hold_the_quantile_of_every_bone(
@@ -223,6 +225,49 @@ def test_a_fit_finds_the_ranges_that_poses_were_drawn_from() -> None:
     for e, (found, true) in enumerate(zip(fitted.ranges, skeleton.ranges, strict=True)):
         np.testing.assert_allclose([found.first, found.second], [true.first, true.second], atol=0.5, err_msg=str(e))
         assert found.length == true.length
+
+
+@pytest.mark.parametrize(
+    ("name", "bones"),
+    [
+        ("dog", {"pelvis": 1}),
+        ("human", {"left_hip": 1, "right_hip": 1}),
+        ("legs", {"left_hip": 1, "right_hip": 1}),
+        ("bird", {"chest": 1}),
+        ("low hips", {"left_hip": 0, "right_hip": 0}),
+    ],
+)
+def test_the_bones_whose_swing_goes_into_the_heading(name: str, bones: dict[str, int]) -> None:
+    texts = {
+        "legs": LEGS,
+        # A chest that leads to wings given in its frame: its own swing to a side turns them.
+        "bird": """posesynth: 1
+name: bird
+root: tail
+frame: parent
+joints:
+  chest: {parent: tail, flexion: [60, 100], abduction: [-15, 15]}
+  left_wing: {parent: chest, flexion: [-10, 10], abduction: [60, 85]}
+  right_wing: {mirror: left_wing}
+""",
+        "low hips": LEGS.replace("theta: [80, 100], phi: [-10, 10]", "flexion: [-20, 20], abduction: [60, 80]"),
+    }
+    skeleton = parse_skeleton(texts[name]) if name in texts else load_skeleton(name)
+    found = swallowed(skeleton, heading(skeleton, JointMap()))
+    assert {skeleton.joints[e + 1]: which for e, which in found.items()} == bones
+    assert swallowed(skeleton, heading(skeleton, AS_GIVEN)) == {}
+
+
+@pytest.mark.parametrize("told", [JointMap(up="z"), JointMap(up="z", forward=("pelvis", "neck"))])
+def test_a_fit_does_not_narrow_what_the_heading_hides(told: JointMap) -> None:
+    skeleton = load_skeleton("dog")
+    motion = draw(skeleton, 300)
+    with pytest.warns(UserWarning, match=r"forward is from pelvis to neck .*abduction of pelvis is not narrowed"):
+        fitted = parse_skeleton(fit(skeleton, [motion], told, quantile=1.0))
+    edge = skeleton.joints.index("pelvis") - 1
+    assert fitted.ranges[edge].second == (-20, 20)
+    assert fitted.ranges[edge].first == pytest.approx((245, 295), abs=1)
+    assert measure(fitted, [motion], told).inside == 1
 
 
 def test_a_mirrored_pair_shares_one_fitted_range() -> None:
@@ -297,6 +342,39 @@ def test_a_leak_is_told_by_angle_side_and_degrees() -> None:
     row = next(line for line in lines if line.startswith("left_knee"))
     assert all(cell in row for cell in ("60.0 %", "[150, 210]", "20.0 %  15.0", "20.0 %   6.0"))
     json.loads(json.dumps(coverage.as_dict()))
+
+
+@pytest.mark.parametrize(
+    ("joint_map", "words"),
+    [
+        (JointMap(), "left is from right_hip to left_hip (found; name another with forward or left in a map)"),
+        (JointMap(left=("right_foot", "left_foot")), "left is from right_foot to left_foot (from the map)"),
+        (JointMap(forward=("hip", "left_foot")), "forward is from hip to left_foot (from the map)"),
+        (AS_GIVEN, "forward is -y in every frame (from the map)"),
+    ],
+)
+def test_the_head_says_what_tells_the_heading(joint_map: JointMap, words: str) -> None:
+    skeleton = parse_skeleton(LEGS)
+    coverage = measure(skeleton, [draw(skeleton, 5)], joint_map)
+    assert f"heading: {words}" in str(coverage).splitlines()
+    told = coverage.as_dict()["heading"]
+    assert told == {"forward": joint_map.forward, "left": told["left"], "found": joint_map == JointMap()}
+    assert told["left"] == (("right_hip", "left_hip") if told["found"] else joint_map.left)
+
+
+def test_no_table_holds_a_minus_zero() -> None:
+    skeleton = parse_skeleton(LEGS.replace("abduction: [-5, 30]", "abduction: [0, 30]"))
+    shown = str(measure(skeleton, [draw(skeleton, 200)], AS_GIVEN))
+    assert "[-30, 0]" in shown
+    assert not re.search(r"-0(?![.\d])", shown)
+
+
+@pytest.mark.parametrize("option", [["--quantile", "95"], ["--margin", "3"], ["--quantile", "0.98"]])
+def test_an_option_of_fit_without_fit_is_refused(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["coverage", "dog", "nowhere.npz", *option])
+    assert left.value.code == 2
+    assert capsys.readouterr().err == f"error: {option[0]}: says how --fit fits; expected --fit OUT.yaml with it\n"
 
 
 def test_real_angles_are_told_on_the_turn_of_the_range() -> None:
@@ -410,6 +488,35 @@ def test_every_wrong_name_of_a_map_gets_its_line() -> None:
     assert any("did you mean 'head'" in line for line in caught.value.lines)
 
 
+def test_faults_of_a_map_and_its_names_are_told_at_once() -> None:
+    text = "up: q\nforward: [hip, haed]\njoints: {left_shin: left_foot}\n"
+    with pytest.raises(InputError) as caught:
+        parse_map(text, "m.yaml", parse_skeleton(LEGS))
+    starts = ["m.yaml:1:5: up: 'q' is unknown", "m.yaml:3:10: joints: skeleton", "m.yaml:2:1: forward: skeleton"]
+    assert [line[: len(start)] for line, start in zip(caught.value.lines, starts, strict=True)] == starts
+
+
+@pytest.mark.parametrize(
+    ("names", "suggestion"),
+    [
+        (("Lankle", "Rankle"), "; did you mean 'Lankle'?"),
+        (("tip", "ankle_right"), ""),
+        (("tip", "right_ankle2"), ""),
+        (("left_ankle2", "right_ankle"), "; did you mean 'left_ankle2'?"),
+    ],
+)
+def test_no_joint_of_the_other_side_is_suggested(names: tuple[str, str], suggestion: str) -> None:
+    skeleton = parse_skeleton(LEGS.replace("_foot", "_ankle"))
+    motion = draw(skeleton, 3)
+    own = dict(zip(("left_ankle", "right_ankle"), names, strict=True))
+    motion = replace(motion, names=tuple(own.get(name, f"m{n}") for n, name in enumerate(motion.names)))
+    for joint_map in (AS_GIVEN, replace(AS_GIVEN, joints={"left_ankle": ("left_ankle",)})):
+        with pytest.raises(InputError) as caught:
+            measure(skeleton, [motion], joint_map)
+        line = next(line for line in caught.value.lines if "left_ankle" in line)
+        assert "".join(line.partition("; did")[1:]) == suggestion
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -499,6 +606,7 @@ def test_a_clip_turned_to_another_heading_gives_the_same_angles() -> None:
 
 
 @real
+@pytest.mark.filterwarnings("ignore:heading")
 @pytest.mark.parametrize("quantile", [0.9, 0.98, 1.0])
 @pytest.mark.parametrize(
     ("skeleton", "joint_map", "files"),

@@ -377,6 +377,8 @@ BAD_CSV = [
     ("", ":1: empty"),
     ("1,2,3\n", ":1: no header"),
     ("a,b,c\n1,2,3\n", ":1: no joints in the header"),
+    (PLAIN.replace(",", ";"), ":1: columns are separated by semicolons; expected commas or tabs"),
+    ("1,5;2,5;3,5\n", ":1: columns are separated by semicolons; expected commas or tabs"),
     (PLAIN.replace("head_z", "haed_z"), ":1: joint 'head' has no z"),
     (PLAIN.replace("tail_tip_x", "head_x"), ":1: x of joint 'head' is given twice"),
     (PLAIN.replace("4,5,6", "4,5"), ":2: 7 columns; expected 8"),

@@ -17,20 +17,6 @@ Array = NDArray[np.float64]
 BLOCK = 4096  # frames at a time: the carried frames of a long clip would not fit into memory
 
 
-def read_angles(skeleton: Skeleton, directions: Array) -> tuple[Array, Array]:
-    """(T, E) first and second angles of unit directions (T, E, 3); NaN where a direction needed is NaN.
-
-    theta lies in [0, 180], flexion in (-180, 180], abduction in [-90, 90], unless a range of abduction reaches
-    beyond 90.  A direction can also be read as (flexion + 180, 180 - abduction), which gives the bone's
-    frame half a turn about the bone, and so changes the angles of all that hangs on it.  Such a
-    skeleton is given the reading that leaves the least outside over the whole tree.
-    """
-    first, second = principal_angles(skeleton, directions)
-    if any(_reaches_over(edge) for edge in skeleton.ranges):
-        return _best_reading(skeleton, first, second)
-    return first, second
-
-
 def carried(edge: EdgeRange, first: Array, second: Array) -> Array:
     """(..., 3, 3) turn that a bone at these angles gives to the frame G: the columns of F in G's axes."""
     sin_a, cos_a = np.sin(np.radians(first)), np.cos(np.radians(first))
@@ -68,7 +54,10 @@ def weights(edge: EdgeRange, first: Array, second: Array) -> tuple[Array, Array]
 
 
 def principal_angles(skeleton: Skeleton, directions: Array) -> tuple[Array, Array]:
-    """As `read_angles`, whatever the ranges: flexion in (-180, 180], abduction in [-90, 90]."""
+    """(T, E) first and second angles of unit directions (T, E, 3); NaN where a direction needed is NaN.
+
+    theta lies in [0, 180], flexion in (-180, 180], abduction in [-90, 90].
+    """
     blocks = [directions[start : start + BLOCK] for start in range(0, len(directions), BLOCK)]
     first, second = zip(*(_principal(skeleton, block) for block in blocks), strict=True)
     return np.concatenate(first), np.concatenate(second)
@@ -79,7 +68,7 @@ def _principal(skeleton: Skeleton, directions: Array) -> tuple[Array, Array]:
     frames: list[Array] = []
     for e, edge in enumerate(skeleton.ranges):
         direction = directions[:, e]
-        outer = frames[_carrier(skeleton, e)] if _carrier(skeleton, e) >= 0 else None
+        outer = frames[carrier(skeleton, e)] if carrier(skeleton, e) >= 0 else None
         if outer is not None:
             direction = np.einsum("tji,tj->ti", outer, direction)
         x, y, z = direction.T
@@ -94,64 +83,6 @@ def _principal(skeleton: Skeleton, directions: Array) -> tuple[Array, Array]:
     return first, second
 
 
-def _carrier(skeleton: Skeleton, edge: int) -> int:
+def carrier(skeleton: Skeleton, edge: int) -> int:
     """The edge whose frame this edge's angles are given in, or -1 for the upright axes."""
     return int(skeleton.parents[edge + 1]) - 1 if skeleton.ranges[edge].frame == "parent" else -1
-
-
-def _reaches_over(edge: EdgeRange) -> bool:
-    """Whether the range holds abductions beyond +-90."""
-    return edge.angles == "flexion" and (
-        edge.second[1] - edge.second[0] > 180 or bool((excess(np.array(edge.second), (-90, 90)) != 0).any())
-    )
-
-
-def _best_reading(skeleton: Skeleton, first: Array, second: Array) -> tuple[Array, Array]:
-    """Of the readings (first, second) and its twins, the one with the least arc outside in each frame.
-
-    A frame turned by half a turn about its bone stays so down the tree until a bone is read the
-    other way again, so each edge has two states.  Costs are summed from the leaves to the root, and the
-    choices read from the root to the leaves.
-    """
-    edges = range(len(skeleton.ranges))
-    beyond = np.zeros((2, *first.shape))  # cost of all that hangs on an edge, by the state of its frame
-    over: dict[tuple[int, int], NDArray[np.bool_]] = {}
-    for e in reversed(edges):
-        edge, carrier = skeleton.ranges[e], _carrier(skeleton, e)
-        for state in (0, 1) if carrier >= 0 else (0,):
-            cost = _outside(edge, *_twin(edge, first[:, e], second[:, e], state, False)) + beyond[state, :, e]
-            over[e, state] = np.zeros(len(first), dtype=bool)
-            if _reaches_over(edge):
-                other = _outside(edge, *_twin(edge, first[:, e], second[:, e], state, True)) + beyond[1 - state, :, e]
-                over[e, state] = other < cost - 1e-9
-                cost = np.minimum(cost, other)
-            if carrier >= 0:
-                beyond[state, :, carrier] += np.nan_to_num(cost)
-    first, second = first.copy(), second.copy()
-    states = np.zeros(first.shape, dtype=np.int64)
-    for e in edges:
-        edge, carrier = skeleton.ranges[e], _carrier(skeleton, e)
-        inner = states[:, carrier] if carrier >= 0 else np.zeros(len(first), dtype=np.int64)
-        chosen = np.where(inner == 0, over[e, 0], over[e, 1] if carrier >= 0 else False)
-        for state in (0, 1):
-            for flip in (False, True):
-                here = (inner == state) & (chosen == flip)
-                first[here, e], second[here, e] = _twin(edge, first[here, e], second[here, e], state, flip)
-        states[:, e] = inner ^ chosen
-    return first, second
-
-
-def _twin(edge: EdgeRange, first: Array, second: Array, state: int, over: bool) -> tuple[Array, Array]:
-    """The same direction in a frame turned half about its z (`state` 1), read over the pole of abduction (`over`)."""
-    if edge.angles == "spherical":
-        return first, second + 180 * state
-    if state:
-        first, second = -first, -second
-    return (first + 180, 180 - second) if over else (first, second)
-
-
-def _outside(edge: EdgeRange, first: Array, second: Array) -> Array:
-    """Degrees of arc outside the range, both angles together."""
-    weight_first, weight_second = weights(edge, first, second)
-    outside = np.abs(excess(first, edge.first)) * weight_first + np.abs(excess(second, edge.second)) * weight_second
-    return np.nan_to_num(outside)

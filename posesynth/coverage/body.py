@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.coverage.angles import carried
-from posesynth.coverage.joint_map import JointMap, bind
+from posesynth.coverage.angles import carried, carrier, principal_angles, weights
+from posesynth.coverage.joint_map import JointMap, Pair, bind
 from posesynth.errors import InputError
 from posesynth.motion import Motion
 from posesynth.skeleton import Skeleton
@@ -20,6 +20,27 @@ from posesynth.yaml_source import error_line
 Array = NDArray[np.float64]
 
 LEVEL = 0.3  # of the line that gives the heading must lie across up: steeper than 72 degrees it tells none
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What tells the heading: ``forward``, an axis of the motion or joints (back, front), or ``left``, (right, left).
+
+    ``found``: from the skeleton, because no map names one.
+    """
+
+    forward: str | Pair | None
+    left: Pair | None
+    found: bool
+
+    def __str__(self) -> str:
+        if isinstance(self.forward, str):
+            return f"forward is {self.forward} in every frame (from the map)"
+        name, line = ("forward", self.forward) if self.forward else ("left", self.left)
+        if line is None:
+            return "none"
+        origin = "found; name another with forward or left in a map" if self.found else "from the map"
+        return f"{name} is from {line[0]} to {line[1]} ({origin})"
 
 
 @dataclass(frozen=True)
@@ -53,9 +74,8 @@ def _upright(skeleton: Skeleton, positions: Array, motion: Motion, joint_map: Jo
         start, end = (positions[:, skeleton.joints.index(name)] for name in given)
         return _unit(end - start)
 
-    forward, left = joint_map.forward, joint_map.left
-    if forward is None and left is None:
-        forward, left = facing(skeleton)
+    told = heading(skeleton, joint_map)
+    forward, left = told.forward, told.left
     up = line(joint_map.up or motion.up)
     if forward is not None:
         ahead = _across(line(forward), up)
@@ -72,6 +92,54 @@ def _upright(skeleton: Skeleton, positions: Array, motion: Motion, joint_map: Jo
         expected = "expected another 'up', 'forward' or 'left' in the joint map"
         raise InputError(error_line(motion.source, f" {found}; {expected}"))
     return np.asarray(np.einsum("tij,tnj->tni", axes, positions))
+
+
+def heading(skeleton: Skeleton, joint_map: JointMap) -> Heading:
+    """What the heading of each frame is taken from."""
+    if joint_map.forward is not None:
+        return Heading(joint_map.forward, None, found=False)
+    if joint_map.left is not None:
+        return Heading(None, joint_map.left, found=False)
+    return Heading(*facing(skeleton), found=True)
+
+
+def swallowed(skeleton: Skeleton, told: Heading) -> dict[int, int]:
+    """Edge -> which of its two angles (0 or 1) the heading takes the swing of; none where an axis tells the heading.
+
+    These are the bones of the line that gives the heading, or those that carry them, whose ranges are in the
+    upright axes; and of each the angle that changes more when the bone is turned about the vertical.
+    """
+    line = told.forward or told.left
+    if line is None or isinstance(line, str):
+        return {}
+    chains = [_edges_to(skeleton, skeleton.joints.index(name)) for name in line]
+    edges = {_outermost(skeleton, e) for e in chains[0] ^ chains[1]}
+    middle = _directions(skeleton)
+    sin, cos = np.sin(np.radians(1.0)), np.cos(np.radians(1.0))
+    turned = middle @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+    first, second = principal_angles(skeleton, np.stack([middle, turned]))
+    found = {}
+    for e in sorted(edges):
+        change = (abs((angle[1, e] - angle[0, e] + 180) % 360 - 180) for angle in (first, second))
+        arcs = [a * w for a, w in zip(change, weights(skeleton.ranges[e], first[0, e], second[0, e]), strict=True)]
+        found[e] = int(arcs[1] >= arcs[0])
+    return found
+
+
+def _edges_to(skeleton: Skeleton, joint: int) -> set[int]:
+    """The edges from the root to a joint."""
+    edges = set()
+    while joint:
+        edges.add(joint - 1)
+        joint = int(skeleton.parents[joint])
+    return edges
+
+
+def _outermost(skeleton: Skeleton, edge: int) -> int:
+    """The edge in the upright axes whose frame, by way of others or none, this edge is given in."""
+    while (outer := carrier(skeleton, edge)) >= 0:
+        edge = outer
+    return edge
 
 
 def facing(skeleton: Skeleton) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
@@ -103,13 +171,18 @@ def facing(skeleton: Skeleton) -> tuple[tuple[str, str] | None, tuple[str, str] 
 def _middle(skeleton: Skeleton) -> Array:
     """(N, 3) joints of the pose in the middle of all ranges."""
     middle = np.zeros((len(skeleton.joints), 3))
+    for e, direction in enumerate(_directions(skeleton)):
+        middle[e + 1] = middle[skeleton.parents[e + 1]] + sum(skeleton.ranges[e].length) / 2 * direction
+    return middle
+
+
+def _directions(skeleton: Skeleton) -> Array:
+    """(E, 3) bones of the pose in the middle of all ranges."""
     frames: list[Array] = []
     for e, edge in enumerate(skeleton.ranges):
-        parent = int(skeleton.parents[e + 1])
-        outer = frames[parent - 1] if edge.frame == "parent" and parent else np.eye(3)
+        outer = frames[carrier(skeleton, e)] if carrier(skeleton, e) >= 0 else np.eye(3)
         frames.append(outer @ carried(edge, np.array(sum(edge.first) / 2), np.array(sum(edge.second) / 2)))
-        middle[e + 1] = middle[parent] + sum(edge.length) / 2 * frames[e][:, 2]
-    return middle
+    return np.array([frame[:, 2] for frame in frames])
 
 
 def _axis(name: str) -> Array:

@@ -1,12 +1,14 @@
 """Ranges that hold real motion."""
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posesynth.coverage.angles import principal_angles
+from posesynth.coverage.body import Heading, heading, swallowed
 from posesynth.coverage.joint_map import JointMap
 from posesynth.coverage.measure import ANGLE_NAMES, gather
 from posesynth.errors import InputError
@@ -30,7 +32,9 @@ def fit(
     Each bone's ranges are the smallest in which at least `quantile` of its frames lie with both angles,
     widened by `margin` degrees at either end.  A symmetric pair gets one range, of the left side
     and the mirrored right side, that holds the share on either side.  Bones that are not seen keep their
-    range, and every bone its length range.
+    range, and every bone its length range.  Where a line of the body tells the heading, the heading takes the swing of
+    that line's bones: their range of that angle is widened where it must be, but never narrowed, and a UserWarning
+    says so.
 
     Raises InputError as `measure` does, or for a `quantile` outside (0, 1] or a `margin` outside [0, 180].
     """
@@ -38,13 +42,38 @@ def fit(
         raise InputError(f"quantile: {quantile:g}; expected a share above 0 and up to 1")
     if not 0 <= margin <= 180:
         raise InputError(f"margin: {margin:g}; expected 0 to 180 degrees")
-    return with_ranges(skeleton.text, fitted_ranges(skeleton, motions, joint_map, quantile, margin))
+    told = heading(skeleton, joint_map or JointMap())
+    kept = swallowed(skeleton, told)
+    ranges = fitted_ranges(skeleton, motions, joint_map, quantile, margin, kept)
+    kept = {e: which for e, which in kept.items() if skeleton.joints[e + 1] in ranges}
+    if kept:
+        warnings.warn(_swing(skeleton, told, kept), stacklevel=2)
+    return with_ranges(skeleton.text, ranges)
+
+
+def _swing(skeleton: Skeleton, told: Heading, kept: dict[int, int]) -> str:
+    """The warning about bones whose swing cannot be fitted."""
+    which = ", ".join(
+        f"{ANGLE_NAMES[skeleton.ranges[e].angles][a]} of {skeleton.joints[e + 1]}" for e, a in kept.items()
+    )
+    return (
+        f"heading: {told}; it takes the swing of that line, so the range of {which} is not narrowed, "
+        "and other bones may be fitted too wide; if the animal never turns, an axis as 'forward' in a map leaves it in"
+    )
 
 
 def fitted_ranges(
-    skeleton: Skeleton, motions: Sequence[Motion], joint_map: JointMap | None, quantile: float, margin: float
+    skeleton: Skeleton,
+    motions: Sequence[Motion],
+    joint_map: JointMap | None,
+    quantile: float,
+    margin: float,
+    kept: dict[int, int],
 ) -> dict[str, dict[str, Range]]:
-    """Joint -> angle name -> (low, high) in degrees, of each bone that is seen."""
+    """Joint -> angle name -> (low, high) in degrees, of each bone that is seen.
+
+    ``kept``: edge -> the angle (0 or 1) whose range must hold the one given, too.
+    """
     seen = gather(skeleton, motions, joint_map)
     first, second = principal_angles(skeleton, np.concatenate([clip.directions for clip in seen]))
     each = 1 - (1 - quantile) / 2  # a frame may leak from either angle
@@ -62,6 +91,11 @@ def fitted_ranges(
         names = ANGLE_NAMES[edge.angles]
         a = _range(names[0], [side[0] for side in sides], each, margin, sum(edge.first) / 2)
         b = _range(names[1], [side[1] for side in sides], each, margin, sum(edge.second) / 2)
+        which = kept.get(e, kept.get(twins.get(e, -1)))
+        if which == 0:
+            a = _hull(a, edge.first)
+        elif which == 1:
+            b = _hull(b, edge.second)
         ranges[skeleton.joints[e + 1]] = {names[0]: a, names[1]: b}
         if e in twins:
             low, high = (float(end) for end in _mirror(edge, np.array(b[::-1])))
@@ -95,6 +129,12 @@ def _range(name: str, samples: list[Array], share: float, margin: float, near: f
     turn = 360 * round((near - (low + high) / 2) / 360)
     turn -= 360 * (high + turn > 720) - 360 * (low + turn < -720)
     return round(low + turn, 1), round(high + turn, 1)
+
+
+def _hull(fitted: Range, given: Range) -> Range:
+    """The range that holds both, the fitted one on the turn it has: the nearest to the given."""
+    low, high = min(fitted[0], given[0]), max(fitted[1], given[1])
+    return (low, high) if high - low < 360 else (-180.0, 180.0)
 
 
 def smallest_arc(samples: list[Array], share: float, circular: bool) -> Range:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from posesynth.errors import InputError, did_you_mean
 from posesynth.motion import Motion
+from posesynth.motion.tables import same_side
 from posesynth.skeleton import Skeleton
 from posesynth.yaml_fields import check_keys, read_choice, read_map
 from posesynth.yaml_source import MAX_BYTES, Faults, Node, decode, error_line, quote, read_yaml, within
@@ -51,10 +52,11 @@ class JointMap:
         return error_line(self.source, f"{line}:{column}: {message}")
 
 
-def load_map(name: str | os.PathLike[str]) -> JointMap:
+def load_map(name: str | os.PathLike[str], skeleton: Skeleton | None = None) -> JointMap:
     """The joint map in a file, or a shipped one by its name (``human-cmu-bvh``).
 
-    Raises InputError with one line ``file:line:col: field: ...`` for each fault.
+    Raises InputError with one line ``file:line:col: field: ...`` for each fault, also for each name that the
+    `skeleton` does not have, where one is given.
     """
     name = os.fspath(name)
     shipped = shipped_maps()
@@ -66,7 +68,7 @@ def load_map(name: str | os.PathLike[str]) -> JointMap:
         reason = getattr(error, "strerror", None) or error
         expected = f"expected a file, or one of {', '.join(shipped)}{did_you_mean(name[:64], shipped)}"
         raise InputError(error_line(name, f" joint map cannot be read ({reason}); {expected}")) from None
-    return parse_map(decode(data, path), path)
+    return parse_map(decode(data, path), path, skeleton)
 
 
 def shipped_maps() -> dict[str, Path]:
@@ -77,8 +79,8 @@ def shipped_maps() -> dict[str, Path]:
     return {path.stem: path for path in sorted((folder / "maps").glob("*.yaml"))}
 
 
-def parse_map(text: str, source: str = "<string>") -> JointMap:
-    """The joint map that the YAML `text` describes."""
+def parse_map(text: str, source: str = "<string>", skeleton: Skeleton | None = None) -> JointMap:
+    """The joint map that the YAML `text` describes, judged against the `skeleton` if there is one."""
     faults = Faults(source)
     tree = read_yaml(text, faults, MAX_NAMES)
     expected = f"expected a joint map with some of {', '.join(KEYS)}"
@@ -99,8 +101,9 @@ def parse_map(text: str, source: str = "<string>") -> JointMap:
     columns = joint_map.columns or ()
     for name in sorted({name for name in columns if columns.count(name) > 1}):
         faults.add(top["columns"], "columns", f"{quote(name)} is given twice", "expected each joint once")
-    if faults:
-        raise faults.error()
+    lines = [*faults.error().lines, *(_unknown(skeleton, joint_map) if skeleton else ())]
+    if lines:
+        raise InputError(*lines)
     return joint_map
 
 
@@ -115,6 +118,11 @@ def bind(skeleton: Skeleton, motion: Motion, joint_map: JointMap) -> NDArray[np.
     plain: dict[str, list[int]] = {}
     for name, j in where.items():
         plain.setdefault(_plain(name), []).append(j)
+
+    def near(joint: str, name: str = "") -> list[str]:
+        same = same_side(joint, motion.names, skeleton.joints)
+        return [other for other in same if other in same_side(name, motion.names)] if name else same
+
     positions = np.full((len(motion.positions), len(skeleton.joints), 3), np.nan)
     for n, joint in enumerate(skeleton.joints):
         if joint in joint_map.absent:
@@ -123,7 +131,7 @@ def bind(skeleton: Skeleton, motion: Motion, joint_map: JointMap) -> NDArray[np.
             names = joint_map.joints[joint]
             unknown = [name for name in names if name not in where]
             for name in unknown:
-                expected = f"expected one of its {len(where)} joints{did_you_mean(name, where)}"
+                expected = f"expected one of its {len(where)} joints{did_you_mean(name, near(joint, name))}"
                 lines.append(joint_map.at(joint, f"joints.{joint}: {motion.source} has no {quote(name)}; {expected}"))
             if not unknown:
                 positions[:, n] = np.mean([motion.positions[:, where[name]] for name in names], axis=0)
@@ -132,9 +140,8 @@ def bind(skeleton: Skeleton, motion: Motion, joint_map: JointMap) -> NDArray[np.
         elif len(same := plain.get(_plain(joint), [])) == 1:
             positions[:, n] = motion.positions[:, same[0]]
         else:
-            expected = (
-                f"expected that name, or the joint under 'joints' or 'absent' of the map{did_you_mean(joint, where)}"
-            )
+            hint = did_you_mean(joint, near(joint))
+            expected = f"expected that name, or the joint under 'joints' or 'absent' of the map{hint}"
             lines.append(error_line(motion.source, f" no joint for '{joint}'; {expected}"))
     if lines:
         raise InputError(*lines)
@@ -153,7 +160,8 @@ def _unknown(skeleton: Skeleton, joint_map: JointMap) -> Iterable[str]:
     for key, names in fields:
         for name in names:
             if name not in skeleton.joints:
-                expected = f"expected one of its {len(skeleton.joints)} joints{did_you_mean(name, skeleton.joints)}"
+                hint = did_you_mean(name, same_side(name, skeleton.joints))
+                expected = f"expected one of its {len(skeleton.joints)} joints{hint}"
                 place = name if key == "joints" else key
                 yield joint_map.at(place, f"{key}: skeleton '{skeleton.name}' has no {quote(name)}; {expected}")
         if key == "absent":

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.coverage.angles import excess, read_angles, weights
-from posesynth.coverage.body import Poses, poses
+from posesynth.coverage.angles import excess, weights
+from posesynth.coverage.body import Heading, Poses, heading, poses
 from posesynth.coverage.joint_map import JointMap
+from posesynth.coverage.readings import read_angles
 from posesynth.errors import InputError
 from posesynth.motion import Motion
 from posesynth.skeleton import EdgeRange, Range, Skeleton
@@ -77,14 +78,15 @@ class Coverage:
     """Real motion against the ranges of a skeleton.
 
     ``inside``: share of measured frames in which every bone that was seen lies in its range (lengths are
-    told apart).  ``edges``: those that were seen, the leakiest first.  ``unseen``: joints whose
-    bone was never seen.
+    told apart).  ``heading``: what tells the animal's heading.  ``edges``: those that were seen, the
+    leakiest first.  ``unseen``: joints whose bone was never seen.
     """
 
     skeleton: str
     frames: int
     measured: int
     inside: float
+    heading: Heading
     motions: tuple[MotionCoverage, ...]
     edges: tuple[EdgeCoverage, ...]
     unseen: tuple[str, ...]
@@ -143,6 +145,7 @@ def measure(skeleton: Skeleton, motions: Sequence[Motion], joint_map: JointMap |
         frames=len(first),
         measured=int(measured.sum()),
         inside=float(whole[measured].mean()),
+        heading=heading(skeleton, joint_map or JointMap()),
         motions=tuple(clips),
         edges=tuple(edges),
         unseen=tuple(unseen),

@@ -13,6 +13,7 @@ def _overall(coverage: Coverage) -> list[str]:
     lines = [
         f"{coverage.skeleton}: {inside} of {coverage.measured} frames have every bone in its range",
         *(f"  {clip.source}: {_share(clip.inside)} of {clip.measured} frames" for clip in coverage.motions),
+        f"heading: {coverage.heading}",
     ]
     if coverage.measured < coverage.frames:
         lines.append(f"not measured: {coverage.frames - coverage.measured} frames without a heading or a joint")
@@ -32,8 +33,8 @@ def _angles(coverage: Coverage) -> list[str]:
 
 
 def _angle(angle: AngleCoverage) -> list[str]:
-    given = f"[{angle.given[0]:g}, {angle.given[1]:g}]"
-    real = " ".join(f"{value:5.0f}" for value in angle.real)
+    given = f"[{angle.given[0] + 0.0:g}, {angle.given[1] + 0.0:g}]"  # a mirrored 0 is -0
+    real = " ".join(f"{round(value):5d}" for value in angle.real)
     return [angle.name, given, real, _leak(angle.below), _leak(angle.above)]
 
 

@@ -7,7 +7,7 @@ import csv
 import math
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO
 
 import numpy as np
@@ -33,6 +33,9 @@ def read_table(path: str, names: Sequence[str] | None) -> Motion:
     """
     rows = _rows(path)
     first = rows[0][1]
+    if any(_semicolons(cell, len(first)) for cell in first):
+        expected = "expected commas or tabs between columns, and points in numbers"
+        raise fault(path, rows[0][0], f"columns are separated by semicolons; {expected}")
     if first[0].lower() in HEADER_ROWS:
         columns, body = _deeplabcut_header(path, rows)
     elif any(cell and not _is_number(cell) for cell in first):
@@ -91,6 +94,12 @@ def _rows(path: str) -> list[Row]:
     if not rows:
         raise fault(path, 1, "empty; expected one frame a line")
     return rows
+
+
+def _semicolons(cell: str, columns: int) -> bool:
+    """Whether a cell is several: of a line without a comma or a tab, or of numbers with decimal commas."""
+    parts = cell.split(";")
+    return len(parts) > 1 and (columns == 1 or all(_is_number(part.strip()) for part in parts))
 
 
 def _is_number(cell: str) -> bool:
@@ -163,9 +172,32 @@ def _complete(path: str, line: int, columns: Columns, expected: str) -> Columns:
     for joint, place in columns.items():
         if len(place) != 3:
             missing = ", ".join(axis for axis in "xyz" if axis not in place)
-            near = did_you_mean(joint, [other for other in columns if len(columns[other]) == 3])
+            near = did_you_mean(
+                joint, same_side(joint, [other for other in columns if len(columns[other]) == 3], columns)
+            )
             raise fault(path, line, f"joint {quote(joint)} has no {missing}; expected {expected}{near}")
     return columns
+
+
+def same_side(name: str, choices: Iterable[str], names: Iterable[str] = ()) -> list[str]:
+    """The choices that are not of the other side of the body than `name`, itself one of `names`."""
+    choices = list(choices)
+    side, sides = _sides([name, *names])[name], _sides(choices)
+    return [choice for choice in choices if "" in (side, sides[choice]) or side == sides[choice]]
+
+
+def _sides(names: Iterable[str]) -> dict[str, str]:
+    """Name -> "l", "r" or "": by left or right in it, or l or r at an end of it where its twin is a name, too."""
+    lower = {name: name.lower() for name in names}
+    known = set(lower.values())
+    other = {"l": "r", "r": "l"}
+    sides = {}
+    for name, low in lower.items():
+        words = [word for word in ("left", "right") if word in low]
+        front = low[:1] in other and other[low[:1]] + low[1:] in known
+        behind = low[-1:] in other and low[:-1] + other[low[-1:]] in known
+        sides[name] = words[0][0] if len(words) == 1 else low[0] if front else low[-1] if behind else ""
+    return sides
 
 
 def _array(path: str, what: str, file: IO[bytes]) -> NDArray[np.generic]:
