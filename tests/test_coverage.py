@@ -282,6 +282,21 @@ def test_a_mirrored_pair_shares_one_fitted_range() -> None:
     assert all(edge.inside >= 0.9 for edge in measure(parse_skeleton(text), [limp], AS_GIVEN).edges)
 
 
+def test_both_of_a_mirrored_pair_stay_within_two_turns() -> None:
+    given = parse_skeleton("""posesynth: 1
+name: pair
+root: hip
+joints:
+  right: {mirror: left}
+  left: {parent: hip, theta: [80, 100], phi: [610, 720]}
+""")
+    phi = np.radians(np.linspace(-185, -150, 30))  # of the right; -545 is nearest to its range, the left's 180 + 545
+    joints = [[0 * phi, 0 * phi], [np.cos(phi), np.sin(phi)], [-np.cos(phi), np.sin(phi)]]
+    motion = Motion(np.pad(np.array(joints), ((0, 0), (0, 1), (0, 0))).transpose(2, 0, 1), given.joints)
+    fitted = parse_skeleton(fit(given, [motion], AS_GIVEN))
+    assert all(edge.inside == 1 for edge in measure(fitted, [motion], AS_GIVEN).edges)
+
+
 def test_a_fit_keeps_comments_and_the_ranges_of_bones_not_seen() -> None:
     skeleton = parse_skeleton(LEGS.replace("  head:", "  # the skull\n  head:"))
     unseen = replace(AS_GIVEN, absent=("head",))

@@ -90,7 +90,8 @@ def fitted_ranges(
             continue
         names = ANGLE_NAMES[edge.angles]
         a = _range(names[0], [side[0] for side in sides], each, margin, sum(edge.first) / 2)
-        b = _range(names[1], [side[1] for side in sides], each, margin, sum(edge.second) / 2)
+        lowest = -540 if e in twins else -720  # 180 - phi of the mirror image may not exceed 720 either
+        b = _range(names[1], [side[1] for side in sides], each, margin, sum(edge.second) / 2, lowest)
         which = kept.get(e, kept.get(twins.get(e, -1)))
         if which == 0:
             a = _hull(a, edge.first)
@@ -115,7 +116,7 @@ def _mirror(edge: EdgeRange, second: Array) -> Array:
     return -second if edge.angles == "flexion" else 180 - second
 
 
-def _range(name: str, samples: list[Array], share: float, margin: float, near: float) -> Range:
+def _range(name: str, samples: list[Array], share: float, margin: float, near: float, lowest: float = -720) -> Range:
     """The smallest range that holds the share of each sample, widened by the margin, on the turn nearest `near`."""
     circular = name in ("phi", "flexion")
     low, high = smallest_arc(samples, share, circular)
@@ -127,7 +128,7 @@ def _range(name: str, samples: list[Array], share: float, margin: float, near: f
     if high - low >= 360:
         return -180.0, 180.0
     turn = 360 * round((near - (low + high) / 2) / 360)
-    turn -= 360 * (high + turn > 720) - 360 * (low + turn < -720)
+    turn -= 360 * (high + turn > 720) - 360 * (low + turn < lowest)
     return round(low + turn, 1), round(high + turn, 1)
 
 
