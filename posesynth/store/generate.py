@@ -119,7 +119,7 @@ def _unlike(name: str, theirs: object, ours: object) -> tuple[str, object, objec
         for line, pair in enumerate(zip_longest(theirs.splitlines(), ours.splitlines()), 1):
             if pair[0] != pair[1] and "\n" in ours:
                 theirs, ours = (text or "" for text in pair)
-                here = max(0, len(os.path.commonprefix([theirs, ours])) - 20)
+                here = max(0, len(os.path.commonprefix([theirs, ours])) - 20)  # noqa: RUF071 - it is characters that are compared
                 return f"{name}: line {line}", theirs[here:], ours[here:]
     return name, theirs, ours
 
