@@ -1,6 +1,7 @@
 """The ``posesynth`` command: parses, calls, prints.  Every fault is one ``error:`` line and exit code 2."""
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import click
 from .errors import InputError, did_you_mean
 
 INTERRUPTED = 130
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,9})?", re.IGNORECASE)
+LINE = 300  # characters of an error line
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -28,12 +31,13 @@ class Size(click.ParamType[int]):
 
         if isinstance(value, int):
             return value
-        unit = value[-1:].lower() if value[-1:].isalpha() else ""
+        unit = value[-1:].lower() if value[-1:].lower() in UNITS else ""
+        digits = value[: len(value) - len(unit)]
         try:
-            number = Decimal(value[: len(value) - len(unit)]) * UNITS[unit]
-        except (InvalidOperation, KeyError, Overflow):
-            number = Decimal("NaN")
-        if not number.is_finite():
+            number = Decimal(digits) * UNITS[unit] if NUMBER.fullmatch(digits) else None
+        except (InvalidOperation, Overflow):
+            number = None
+        if number is None:
             self.fail(f"'{value[:40]}' is not a number; expected one like 1000, 1e6, 25M or 1.5G", param, ctx)
         if not self.least <= number < self.below:
             self.fail(f"{value[:40]} is out of range; expected {self.least} or more, below {self.below}", param, ctx)
@@ -51,11 +55,10 @@ class Bounds(click.ParamType[tuple[float, float]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
         if isinstance(value, tuple):
             return value
-        try:
-            low, high = map(float, value.split(":"))
-        except ValueError:
+        low, _, high = value.partition(":")
+        if not (NUMBER.fullmatch(low) and NUMBER.fullmatch(high)):
             self.fail(f"'{value[:40]}' is not a range; expected LO:HI, such as -30:30", param, ctx)
-        return low, high
+        return float(low), float(high)
 
 
 class Shards(click.ParamType[tuple[int, int]]):
@@ -66,11 +69,10 @@ class Shards(click.ParamType[tuple[int, int]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
         if isinstance(value, tuple):
             return value
-        try:
-            first, last = map(int, value.split(":"))
-        except ValueError:
+        first, _, last = value.partition(":")
+        if not all(part.isascii() and part.isdigit() for part in (first, last)):
             self.fail(f"'{value[:40]}' is not a range of shards; expected A:B, such as 0:8", param, ctx)
-        return first, last
+        return int(first), int(last)
 
 
 class Commands(click.Group):
@@ -86,6 +88,7 @@ class Commands(click.Group):
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
+    _open_streams()
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _warn
@@ -111,16 +114,36 @@ def _run(args: list[str] | None) -> int:
         # The reader has gone, as `head` does: that ends a command, it is no fault.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _complain([f"output: cannot be written ({error.strerror or error})"])
+
+
+def _open_streams() -> None:
+    """A closed stream takes what is printed and drops it; what a terminal cannot show is escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    print("warning:", " ".join(str(message).split()), file=sys.stderr)
+    _tell("warning:", message)
 
 
 def _complain(lines: Any) -> int:
     for line in lines:
-        print("error:", " ".join(str(line).split()), file=sys.stderr)
+        _tell("error:", line)
     return 2
+
+
+def _tell(kind: str, text: object) -> None:
+    """One printable line of at most LINE characters."""
+    flat = " ".join(str(text).split())
+    line = f"{kind} " + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in flat)
+    print(line if len(line) <= LINE else line[: LINE - 3] + "...", file=sys.stderr)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -247,6 +270,10 @@ def stream(skeleton: str, batch: int, n: int | None, seed: int, start: int, arra
     """
     from .pipe import write_stream
 
+    try:
+        os.fstat(1)
+    except OSError:
+        raise InputError("output: is closed; expected a pipe or a file") from None
     made = _skeleton(skeleton, **sampling)
     write_stream(made, sys.stdout.buffer, batch_size=batch, n=n, seed=seed, start=start, arrays=_names(arrays))
 
@@ -355,10 +382,14 @@ def coverage(
 
 
 def _write_new(path: Path, text: str) -> None:
+    made = False
     try:
         with path.open("x", encoding="utf-8") as file:
+            made = True
             file.write(text)
     except FileExistsError:
         raise InputError(f"{path}: exists already; expected a new file") from None
     except OSError as error:
+        if made:
+            path.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written; {error.strerror}") from None

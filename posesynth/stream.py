@@ -151,9 +151,11 @@ class PoseStream(IterableDataset[TensorBatch]):
             for slab in slabs:
                 for batch in slab:
                     taken += 1
-                    self._index = min(origin + taken * workers * world_size * self.batch_size, self.stop)
+                    if info is None:
+                        self._index = min(origin + taken * world_size * self.batch_size, self.stop)
                     yield batch
-        self._index = self.start
+        if info is None:
+            self._index = self.start
 
     def state_dict(self) -> dict[str, int]:
         """``{"index": i}``: every sample before i has been handed out, to this rank or another, and none from i on."""

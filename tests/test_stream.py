@@ -407,3 +407,12 @@ def test_memory_stays_where_it_is(skeleton: Skeleton) -> None:
                 break
     assert np.polyfit(times, sizes, 1)[0] * 600 <= 1
     assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_workers_that_stay_begin_each_loop_where_the_stream_stands(skeleton: Skeleton) -> None:
+    """A loop that is broken off leaves a worker's look-ahead behind; the next one must not begin from there."""
+    stream = PoseStream(skeleton, 50, stop=1000)
+    loader = DataLoader(stream, batch_size=None, num_workers=2, persistent_workers=True)
+    for _ in loader:
+        break
+    assert [batch.start for batch in loader] == list(range(0, 1000, 50))
