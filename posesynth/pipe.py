@@ -5,14 +5,12 @@ docs/streaming.md is the description that binds both sides.
 
 import json
 import select
-import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import lru_cache
 from io import BytesIO
 from math import prod
-from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,7 +18,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from .ahead import ahead, held
-from .errors import InputError, whole_number
+from .errors import InputError, shown, whole_number
+from .npy_header import read_npy_header
 from .sampler import (
     FIELDS,
     STREAM_VERSION,
@@ -97,7 +96,9 @@ def _header(
     """What the first line says.  InputError on a value that cannot be."""
     seed, start, last = check_range(seed, start, 2**64)
     n = None if n is None else whole_number("n", n, 1, last - start)
-    batch_size = whole_number("batch", batch_size, 1)
+    batch_size = whole_number("batch", batch_size, 1, 2**64)
+    if len(arrays) > len(FIELDS):
+        raise InputError(f"arrays: are {len(arrays)}; expected at most {len(FIELDS)}, each once")
     for name in arrays:
         check_field(name)
     if len(set(arrays)) != len(arrays) or not {"p2d", "o"} <= set(arrays):
@@ -210,6 +211,8 @@ class StreamReader:
         line = file.readline(LARGEST_HEADER)
         try:
             self.skeleton, header = _parsed(line, self._source)
+        except RecursionError:  # a value nested so deep that it can be read, but not shown
+            raise InputError(f"{self._source}: is no posesynth stream; its header is nested too deep") from None
         except InputError as error:
             own = f"{self._source}:"
             lines = (text if text.startswith(own) else f"{own} {text}" for text in error.lines)
@@ -227,6 +230,8 @@ class StreamReader:
     def __next__(self) -> Batch:
         size = min(self.batch_size, (2**64 - self.start if self.n is None else self.n) - self._done)
         if size == 0:
+            if self._file.read(1):
+                raise InputError(f"{self._source}: goes on after {self._done} samples; expected its end there")
             raise StopIteration
         arrays: dict[str, NDArray[Any]] = {}
         for name in self.arrays:
@@ -247,12 +252,10 @@ class StreamReader:
         if len(header) < _NPY_BEGIN + length:
             raise self._cut_short()
         try:
-            if npy.read_magic(BytesIO(header)) != (1, 0):
+            version, shape, fortran, dtype = read_npy_header(BytesIO(header))
+            if version != (1, 0):
                 raise ValueError("not version 1.0")
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what Python has to say of bytes that look like bad code
-                shape, fortran, dtype = npy.read_array_header_1_0(BytesIO(header[npy.MAGIC_LEN :]))
-        except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError):  # NumPy's parser raises all of these
+        except ValueError:
             raise self._fault(f"{name}: has no .npy header (version 1.0)") from None
         expected = (size, *field_shape(self.skeleton, name))
         if (shape, fortran, dtype) != (expected, False, _dtype(name)):
@@ -286,6 +289,10 @@ class StreamReader:
         return InputError(f"{self._source}: samples from {self._done}: {text}")
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 60 and value.isidentifier()
+
+
 def _parsed(line: bytes, source: str) -> tuple[Skeleton, dict[str, Any]]:
     """The skeleton and the header of a stream's first line; InputError where it is none, or contradicts itself."""
     try:
@@ -294,11 +301,11 @@ def _parsed(line: bytes, source: str) -> tuple[Skeleton, dict[str, Any]]:
         header = None
     if not isinstance(header, dict) or "posesynth_stream" not in header:
         raise InputError("is no posesynth stream; expected what `posesynth stream` writes")
-    if header["posesynth_stream"] != VERSION:
-        found = str(header["posesynth_stream"])[:40]
-        raise InputError(f"posesynth_stream: is {found}; this version of posesynth reads {VERSION}")
+    version = header["posesynth_stream"]
+    if type(version) is not int or version != VERSION:
+        raise InputError(f"posesynth_stream: is {shown(version)}; this version of posesynth reads {VERSION}")
     arrays = header.get("arrays")
-    if not isinstance(arrays, list) or not all(isinstance(a, dict) and isinstance(a.get("name"), str) for a in arrays):
+    if not isinstance(arrays, list) or not all(isinstance(a, dict) and _is_name(a.get("name")) for a in arrays):
         raise InputError("arrays: is no list of named arrays")
     skeleton = skeleton_of(header.get("skeleton"), header.get("sampling"), source)
     try:
@@ -310,6 +317,7 @@ def _parsed(line: bytes, source: str) -> tuple[Skeleton, dict[str, Any]]:
             start=header["start"],
             arrays=[array["name"] for array in arrays],
         )
+        whole_number("stream_version", header["stream_version"], 0, 2**64)
     except KeyError as error:
         raise InputError(f"{error.args[0]}: is missing from the header") from None
     for key, value in expected.items():

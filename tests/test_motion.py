@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 import zipfile
 from pathlib import Path
 
@@ -452,6 +453,83 @@ def bad_arrays(folder: Path) -> dict[Path, str]:
         npz("numbers.npz", positions=good, names=[1, 2, 3]): "expected one text for each joint",
         npz("nameless.npz", positions=good): "no names",
     }
+
+
+def npy(header: str | bytes, version: int = 1) -> bytes:
+    header = header.encode() if isinstance(header, str) else header
+    return b"\x93NUMPY" + bytes([version, 0]) + len(header).to_bytes(2 * min(version, 2), "little") + header
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy("((((((((\n"),
+        npy("{'descr': " + "(" * 150 + ")" * 150 + ", 'fortran_order': False, 'shape': (1,)}"),
+        npy("{'descr': " + "-" * 9000 + "1, 'fortran_order': False, 'shape': (1,)}"),
+        *(
+            npy(f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}") + b"\0" * 960
+            for descr, shape in [
+                ("<f8", "(-5, -16, 3)"),
+                ("<f8", "(True, 16, 3)"),
+                ("<f8", "(16L, 3)"),
+                ("<f8", f"(0, {2**62}, {2**62})"),
+                ("<f8", f"({2**62},) * 2"),
+                ("<f8", "(" + "9223372036854775807, " * 32 + ")"),
+                ("<f8", "(" + "1, " * 40 + ")"),
+                ("<U0", "(5,)"),
+                ("<U1", "(5, 16, 3)"),
+            ]
+        ),
+        npy("{}", version=3)[:9],
+        b"\x93NUMPY\x02\x00\xff\xff\xff\xff",
+        b"\x93NUMPY\x09\x00",
+        npy(b"\xff\xfe{", version=3),
+    ],
+)
+def test_a_damaged_npy_header_gives_one_line_in_a_file_and_in_an_npz(content: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("positions.npy", content)
+    for path in (write(tmp_path, "a.npy", content), tmp_path / "a.npz"):
+        with pytest.raises(InputError) as caught:
+            load_motion(path, names=["a"])
+        (line,) = caught.value.lines
+        assert len(line) <= 300
+        assert "\n" not in line
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_a_damaged_member_gives_one_line(kind: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "whole.npz", "w", kind) as archive:
+        archive.writestr("positions.npy", os.urandom(500))
+    whole = (tmp_path / "whole.npz").read_bytes()
+    for at in range(len(whole)):
+        damaged = write(tmp_path, "a.npz", whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        with pytest.raises(InputError) as caught:
+            load_motion(damaged)
+        (line,) = caught.value.lines
+        assert len(line) <= 300
+
+
+def test_a_device_is_no_npz(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="is no regular file"):
+        load_motion(tmp_path / "a.npz")
+
+
+def test_many_names_are_counted_once(tmp_path: Path) -> None:
+    names = [f"j{i}" for i in range(60_000)]
+    np.savez(tmp_path / "a.npz", positions=np.zeros((1, len(names), 3)), names=names)
+    began = time.process_time()
+    assert load_motion(tmp_path / "a.npz").names == tuple(names)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.filterwarnings("error")
+def test_positions_too_far_to_measure_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", positions=np.full((1, 2, 3), -1e300), names=["a", "b"])
+    with pytest.raises(InputError, match="frame 0, joint 'a' is too far away; expected coordinates of at most 1e"):
+        load_motion(tmp_path / "a.npz")
 
 
 def test_a_bad_array_gives_one_line(tmp_path: Path) -> None:

@@ -252,6 +252,15 @@ def altered(written: bytes, **changes: object) -> bytes:
     ("changes", "line"),
     [
         ({"posesynth_stream": 2}, "posesynth_stream: is 2; this version of posesynth reads 1"),
+        ({"posesynth_stream": True}, "posesynth_stream: is True; this version"),
+        ({"posesynth_stream": 1.0}, "posesynth_stream: is 1.0; this version"),
+        ({"stream_version": 1.5}, "stream_version: is 1.5; expected a whole number"),
+        ({"stream_version": True}, "stream_version: is True; expected a whole number"),
+        ({"start": None}, "start: is None; expected"),
+        ({"start": {}}, "start: is {}; expected"),
+        ({"batch": 10**500}, "batch: is 1000"),
+        ({"arrays": [{"name": "p2d"}] * 300_000}, "arrays: are 300000; expected at most"),
+        ({"arrays": [{"name": "p" * 10_000}]}, "arrays: is no list of named arrays"),
         ({"posesynth_stream": "absent"}, "is no posesynth stream"),
         ({"batch": 10**12}, "batch: 1000000000000 samples are"),
         ({"batch": "10"}, "batch: is '10'; expected"),
@@ -277,6 +286,10 @@ def test_a_header_that_cannot_be_is_one_line(written: bytes, changes: dict[str, 
     assert faults
     with pytest.raises(InputError, match=line):
         raise InputError(*faults)
+
+
+def test_bytes_after_the_last_sample_are_noticed(written: bytes) -> None:
+    assert faults_of(written + b"\n") == ["stream: goes on after 25 samples; expected its end there"]
 
 
 def test_another_version_of_the_samples_is_read_all_the_same(written: bytes) -> None:
@@ -305,6 +318,9 @@ def test_something_else_is_no_stream(data: bytes) -> None:
         (b"NUMPY", b"NUMPX"),
         (b"'descr'", b"__import"),
         (b"(10, 4, 2)", b"(((((((((("),
+        (b"(10, 4, 2)", b"(-1, 4, 2)"),
+        (b"(10, 4, 2)", b"(True,4,2)"),
+        (b"{'descr': ", b"(((((((((("),
         (b"{'descr'", b"\n  \xff\x00 {{"),
     ],
     ids=repr,

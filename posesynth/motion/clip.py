@@ -10,6 +10,8 @@ from posesynth.yaml_source import error_line, quote
 
 MAX_NUMBERS = 2**25  # 256 MiB of float64: 370,000 frames of 30 joints
 MAX_BYTES = 2**27  # of a text file, which takes some ten times as much while it is read
+MAX_ARCHIVE = 2**29  # bytes of an NPZ: as many numbers of the widest kind
+FARTHEST = 1e30  # a coordinate, in any unit: products of several are still numbers
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,10 +3,13 @@
 import os
 from collections.abc import Sequence
 
+import numpy as np
+
 from posesynth.motion.amc import read_amc
 from posesynth.motion.bvh import read_bvh
-from posesynth.motion.clip import Motion, fault
+from posesynth.motion.clip import FARTHEST, Motion, fault
 from posesynth.motion.tables import read_npy, read_npz, read_table
+from posesynth.yaml_source import quote
 
 
 def load_motion(
@@ -21,11 +24,22 @@ def load_motion(
     Raises InputError, one line that begins with ``file:line:``, for a file that cannot be read.
     """
     path = os.fspath(path)
+    with np.errstate(over="ignore", invalid="ignore"):  # judged below
+        motion = _read(path, names, None if asf is None else os.fspath(asf))
+        far = ~(np.abs(motion.positions) <= FARTHEST) & ~np.isnan(motion.positions)
+    if far.any():
+        frame, joint = (int(i) for i in np.argwhere(far)[0][:2])
+        found = f"positions: frame {frame}, joint {quote(motion.names[joint])} is too far away"
+        raise fault(path, None, f"{found}; expected coordinates of at most {FARTHEST:g}")
+    return motion
+
+
+def _read(path: str, names: Sequence[str] | None, asf: str | None) -> Motion:
     ending = os.path.splitext(path)[1].lower()
     if ending == ".bvh":
         return read_bvh(path)
     if ending == ".amc":
-        return read_amc(path, None if asf is None else os.fspath(asf))
+        return read_amc(path, asf)
     if ending in (".csv", ".txt"):
         return read_table(path, names)
     if ending == ".npz":

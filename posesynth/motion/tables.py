@@ -4,23 +4,32 @@ An empty cell or ``nan`` is a joint that was not seen; infinity is an error.
 """
 
 import csv
+import lzma
 import math
+import os
+import stat
+import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from posesynth.errors import did_you_mean
-from posesynth.motion.clip import MAX_NUMBERS, Motion, check_size, fault, parse, read_text
+from posesynth.errors import InputError, did_you_mean, shown
+from posesynth.motion.clip import MAX_ARCHIVE, MAX_NUMBERS, Motion, check_size, fault, parse, read_text
+from posesynth.npy_header import read_npy_header
 from posesynth.yaml_source import quote
 
 Row = tuple[int, list[str]]  # line number, cells
 Columns = dict[str, dict[str, int]]  # joint -> axis -> column
 
+DAMAGE = (  # what a ZIP with flipped bits raises
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
+    *(RuntimeError, ValueError, LookupError, OverflowError, MemoryError),
+)
 HEADER_ROWS = ("scorer", "individuals", "bodyparts", "coords")
 
 
@@ -57,6 +66,7 @@ def read_table(path: str, names: Sequence[str] | None) -> Motion:
 def read_npz(path: str, names: Sequence[str] | None) -> Motion:
     """``positions`` (T, J, 3) and ``names`` (J,) of an NPZ; without ``names``, the `names` given."""
     try:
+        _check_archive(path)
         with zipfile.ZipFile(path) as archive:
             members = {name.removesuffix(".npy"): name for name in archive.namelist()}
             if "positions" not in members:
@@ -68,8 +78,10 @@ def read_npz(path: str, names: Sequence[str] | None) -> Motion:
             if "names" in members:
                 with archive.open(members["names"]) as file:
                     names = _names(path, _array(path, "names", file))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        raise fault(path, None, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except InputError:
+        raise
+    except DAMAGE as error:
+        raise fault(path, None, f"cannot be read: {_reason(error)}") from None
     return _from_array(path, positions, names)
 
 
@@ -78,9 +90,25 @@ def read_npy(path: str, names: Sequence[str] | None) -> Motion:
     try:
         with open(path, "rb") as file:
             positions = _array(path, "the array", file)
-    except (OSError, EOFError) as error:
-        raise fault(path, None, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise fault(path, None, f"cannot be read: {_reason(error)}") from None
     return _from_array(path, positions, names)
+
+
+def _check_archive(path: str) -> None:
+    """Refuse what has no end, such as a device, or is too large: a ZIP is searched from its end."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise fault(path, None, "is no regular file; expected an NPZ")
+    if status.st_size > MAX_ARCHIVE:
+        raise fault(path, None, f"larger than {MAX_ARCHIVE >> 20} MiB; expected a smaller file (split the clip)")
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())[:100]
 
 
 def _rows(path: str) -> list[Row]:
@@ -203,16 +231,17 @@ def _sides(names: Iterable[str]) -> dict[str, str]:
 def _array(path: str, what: str, file: IO[bytes]) -> NDArray[np.generic]:
     """An array whose header was judged before a byte of it is unpacked."""
     try:
-        version = npy.read_magic(file)
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = read_header(file, max_header_size=10_000)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        raise fault(path, None, f"{what}: not a NumPy array: {error}") from None
+        _, shape, fortran, dtype = read_npy_header(cast(BinaryIO, file))
+    except ValueError as error:
+        raise fault(path, None, f"{what}: not a NumPy array: {_reason(error)}") from None
     if dtype.kind not in "fiuUS":
-        raise fault(path, None, f"{what}: of type {dtype}; expected numbers (objects are never unpickled)")
+        raise fault(path, None, f"{what}: of type {str(dtype)[:60]}; expected numbers (objects are never unpickled)")
     count = math.prod(shape)
-    if count > MAX_NUMBERS or dtype.itemsize > 4096:
-        raise fault(path, None, f"{what}: {count} numbers; expected at most {MAX_NUMBERS} (split the clip)")
+    if math.prod(max(size, 1) for size in shape) > MAX_NUMBERS:
+        raise fault(path, None, f"{what}: {shown(count)} numbers; expected at most {MAX_NUMBERS} (split the clip)")
+    if not 1 <= dtype.itemsize <= 4096 or count * dtype.itemsize > 16 * MAX_NUMBERS:
+        found = f"{count} entries of {dtype.itemsize} bytes"
+        raise fault(path, None, f"{what}: {found}; expected 1 to 4096 bytes each, {16 * MAX_NUMBERS} in all")
     data = file.read(count * dtype.itemsize)
     if len(data) != count * dtype.itemsize:
         raise fault(path, None, f"{what}: cut short, {len(data)} bytes; expected {count * dtype.itemsize}")
@@ -222,7 +251,10 @@ def _array(path: str, what: str, file: IO[bytes]) -> NDArray[np.generic]:
 def _names(path: str, array: NDArray[np.generic]) -> list[str]:
     if array.ndim != 1 or array.dtype.kind != "U":
         raise fault(path, None, f"names: {array.dtype} of shape {array.shape}; expected one text for each joint")
-    return [str(name) for name in array]
+    try:
+        return [str(name) for name in array]
+    except ValueError:
+        raise fault(path, None, "names: hold what is no Unicode character; expected text") from None
 
 
 def _from_array(path: str, positions: NDArray[np.generic], names: Sequence[str] | None) -> Motion:
@@ -233,7 +265,7 @@ def _from_array(path: str, positions: NDArray[np.generic], names: Sequence[str] 
         raise fault(path, None, "no names; expected an array 'names', or a joint map with the 'columns'")
     if len(names) != positions.shape[1]:
         raise fault(path, None, f"{len(names)} names for {positions.shape[1]} joints; expected as many")
-    if repeated := next((name for name in names if list(names).count(name) > 1), None):
+    if repeated := next((name for name, n in Counter(names).items() if n > 1), None):
         raise fault(path, None, f"names: {quote(repeated)} is given twice; expected each name once")
     values = positions.astype(np.float64)
     if np.isinf(values).any():
