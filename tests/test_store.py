@@ -4,11 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from store_contract import QUADRUPED, StoreContract, small_plan
 
 from posesynth import InputError, load_skeleton
 from posesynth.store import generate, open  # noqa: A004
+from posesynth.store.generate import as_input_error
+from posesynth.store.target import target
 
 
 class TestZarr(StoreContract):
@@ -88,3 +91,20 @@ def test_a_relative_path_and_a_slash_are_the_same_set(tmp_path: Path, monkeypatc
         assert generate(small_plan(), f"./{name}/").reused == 3
         assert len(open(tmp_path / name)) == 4500
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "a.zarr"]
+
+
+def test_an_index_is_any_whole_number_and_no_bool(tmp_path: Path) -> None:
+    generate(small_plan(), tmp_path / "a.zarr")
+    data = open(tmp_path / "a.zarr")
+    assert data[np.uint64(5)].o.tobytes() == data[5].o.tobytes()  # type: ignore[index]
+    for index in (True, np.bool_(True), 1.5):
+        with pytest.raises(TypeError):
+            data[index]  # type: ignore[index]
+
+
+def test_too_little_memory_is_one_line() -> None:
+    with (
+        pytest.raises(InputError, match=r"a\.zarr: not enough memory; expected a smaller shard"),
+        as_input_error(target("a.zarr")),
+    ):
+        raise MemoryError

@@ -1,6 +1,7 @@
 """verify finds and names whatever is wrong with a set, and mends it; reading gives what was written, or an error."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -114,7 +115,10 @@ ZARR_FAULTS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "forged digest": (lambda p: edit_manifest(p, wrong_digest, honest=False), ["shard 1"]),
     "edited seed": (lambda p: edit_manifest(p, wrong_seed, honest=True), ["manifest.json"]),
     "a shard less": (lambda p: edit_manifest(p, less, honest=False), ["manifest.json"]),
-    "edited zarr.json": (lambda p: edit_json(p / "zarr.json", lambda d: d["attributes"].update(seed=5)), ["zarr.json"]),
+    "edited zarr.json": (
+        lambda p: edit_json(p / "zarr.json", lambda d: d["attributes"].update(seed=-5)),
+        ["zarr.json"],
+    ),
     "edited array": (lambda p: edit_json(p / "o/zarr.json", lambda d: d.update(shape=[9, 15, 3])), ["o/zarr.json"]),
 }
 
@@ -159,6 +163,104 @@ def test_what_is_not_ours_is_reported_and_stays(whole: Path, tmp_path: Path) -> 
     ]
     assert (path / "notes.txt").read_text() == "mine"
     assert (path / "link").is_symlink()
+
+
+def other_zarr(path: Path) -> None:
+    edit_json(path / "zarr.json", lambda document: document["attributes"].update(seed=5))
+
+
+@pytest.mark.parametrize("edit", [lambda p: edit_manifest(p, wrong_seed, honest=False), other_zarr])
+def test_a_set_that_says_it_is_two_is_not_mended(whole: Path, tmp_path: Path, edit: Callable[[Path], None]) -> None:
+    path = copied(whole, tmp_path, "set.zarr")
+    edit(path)
+    before = contents(path)
+    assert any("zarr.json: contradicts manifest.json in seed" in str(found) for found in verify(path).findings)
+    with pytest.raises(InputError, match=r"manifest.json and zarr.json contradict each other in seed; expected"):
+        verify(path, repair=True)
+    assert contents(path) == before
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "zarr.json"])
+def test_a_huge_document_is_not_read(whole: Path, tmp_path: Path, name: str) -> None:
+    path = copied(whole, tmp_path, "set.zarr")
+    os.truncate(path / name, 2**40)
+    try:
+        found = [str(finding) for finding in verify(path).findings]
+    except InputError as error:
+        found = list(error.lines)
+    assert any(f"{name}: has 1099511627776 bytes; expected at most" in line for line in found)
+
+
+def test_a_huge_shard_is_not_digested(whole: Path, tmp_path: Path) -> None:
+    path = copied(whole, tmp_path, "set.zarr")
+    os.truncate(path / "o/c.1.0.0", 2**40)
+    assert generate(PLAN, path).written == 1
+    assert contents(path) == contents(whole / "set.zarr")
+
+
+def huge(manifest: Any) -> None:
+    manifest["identity"]["n"] = 2**48
+
+
+def test_a_manifest_of_a_huge_n_is_refused(whole: Path, tmp_path: Path) -> None:
+    path = copied(whole, tmp_path, "set.zarr")
+    edit_manifest(path, huge, honest=False)
+    with pytest.raises(InputError, match=r"manifest.json: names 3 shards; expected the \d+ that n makes"):
+        verify(path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda p: os.symlink("/dev/zero", p)])
+def test_what_is_no_plain_file_is_named_and_hides_nothing(
+    whole: Path, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    path = copied(whole, tmp_path, "set.zarr")
+    (path / "o/c.0.0.0").unlink()
+    make(path / "o/c.0.0.0")
+    flip(path / "p2d/c.2.0.0", 800)
+    found = "\n".join(str(finding) for finding in verify(path).findings)
+    assert "o/c.0.0.0" in found
+    assert "p2d/c.2.0.0" in found
+    (path / "manifest.json").unlink()
+    make(path / "manifest.json")
+    with pytest.raises(InputError, match=r"manifest.json: is "):
+        verify(path)
+
+
+@pytest.mark.parametrize("name", ["a.h5", ".a.h5.partial"])
+def test_a_pipe_in_place_of_a_file_does_not_hang(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=r"a.h5[\w.]*: is not a plain file"):
+        generate(PLAN, tmp_path / "a.h5")
+
+
+def test_what_is_not_ours_beside_an_hdf5_set_stays(whole: Path, tmp_path: Path) -> None:
+    path = copied(whole, tmp_path, "set.h5")
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"mine" * 75)
+    (tmp_path / ".set.h5.partial").hardlink_to(mine)
+    assert generate(PLAN, path).reused == 3
+    assert [str(f) for f in verify(path, repair=True).remaining] == [
+        f"{tmp_path}/.set.h5.partial: was not made by posesynth"
+    ]
+    path.unlink()
+    with pytest.raises(InputError, match=r"\.set\.h5\.partial: was not made by posesynth; expected it moved"):
+        generate(PLAN, path)
+    assert mine.read_bytes() == b"mine" * 75
+
+
+@pytest.mark.parametrize("layout", [{}, {"o": {"offset": 2**70, "length": 1}}])
+def test_an_hdf5_layout_that_cannot_be_is_refused(whole: Path, tmp_path: Path, layout: Any) -> None:
+    path = copied(whole, tmp_path, "set.h5")
+    found = describe(str(path))
+    assert found is not None
+    body = {**found[0], "layout": layout}
+    del body["sha256"]
+    text = json.dumps({**body, "sha256": digest_of(body)}).encode()
+    block = text.ljust(found[1].block - 1) + b"\n"
+    overwrite(path, 0, block)
+    overwrite(path, path.stat().st_size - len(block), block)
+    with pytest.raises(InputError, match=r"layout: is not that|too damaged to tell"):
+        verify(path, repair=True)
 
 
 def test_every_flipped_bit_and_every_cut_of_a_zarr_set_is_found(whole: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Reading a stored set back: `open` and `Dataset`."""
 
+import operator
 import os
 import threading
 from collections import OrderedDict
@@ -76,6 +77,9 @@ class Dataset:
                 raise IndexError(f"a step of {index.step}; expected a run of consecutive samples, as in data[10:20]")
             start, stop, _ = index.indices(self.n)
         else:
+            if isinstance(index, bool | np.bool_):
+                raise TypeError(f"sample {index}; expected a whole number or a slice, as in data[10:20]")
+            index = operator.index(index)
             start = index + self.n if index < 0 else index
             if not 0 <= start < self.n:
                 raise IndexError(f"sample {index} of a data set of {self.n}")

@@ -23,6 +23,8 @@ Bytes = bytes | bytearray | memoryview
 Write = Callable[[Bytes], object]
 
 _WRITE = 2**24  # bytes handed to the system at a time
+_LARGEST = 2**28  # bytes of a file that is read as a whole: zarr.json, or the manifest of half a million shards
+_TRIES = 100  # to make a file in a folder that another thread removes as soon as it is empty
 _WAIT = 60.0  # seconds to wait for another generator that may soon be done
 _PARTIAL = re.compile(r"\.[\w.-]+\.[0-9a-f]{16}\.partial")
 
@@ -66,8 +68,8 @@ class Folder(Protocol):
     def digest(self, name: str) -> str | None:
         """SHA-256 (hex) of a file, None where there is none."""
 
-    def kept_digest(self, name: str) -> str | None:
-        """The same, if the store vouches for it without reading the file; as `digest` if not."""
+    def kept_digest(self, name: str, length: int) -> str | None:
+        """The same if the store vouches for it unread; as `digest` if not.  None at another length."""
 
 
 class LocalFolder:
@@ -80,6 +82,9 @@ class LocalFolder:
         """See `Folder`."""
         try:
             with open(self._open(name), "rb") as file:
+                found = os.fstat(file.fileno()).st_size
+                if length is None and found > _LARGEST:
+                    raise InputError(f"{self.where}: {name}: has {found} bytes; expected at most {_LARGEST}")
                 file.seek(start)
                 return file.read(-1 if length is None else length)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -93,9 +98,12 @@ class LocalFolder:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
 
-    def kept_digest(self, name: str) -> str | None:
+    def kept_digest(self, name: str, length: int) -> str | None:
         """See `Folder`."""
-        return self.digest(name)
+        with suppress(FileNotFoundError, NotADirectoryError), open(self._open(name), "rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size == length:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        return None
 
     def settle(self, name: str, data: bytes) -> None:
         """See `Folder`.  The lock keeps other runs away."""
@@ -111,11 +119,10 @@ class LocalFolder:
     def writing(self, name: str) -> Iterator[Write]:
         """See `Folder`."""
         folder, _, base = name.rpartition("/")
-        directory = self._directory(folder, make=True)
         partial = f".{base}.{secrets.token_hex(8)}.partial"
+        directory, file = self._create(folder, partial)
         try:
             try:
-                file = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=directory)
                 try:
                     yield lambda data: write_all(file, data)
                     os.fsync(file)
@@ -182,6 +189,21 @@ class LocalFolder:
         """See `Folder`."""
         return free_bytes(self.where)
 
+    def _create(self, folder: str, base: str) -> tuple[int, int]:
+        """Descriptors of a directory and of a new file in it; `remove` may take the directory away meanwhile."""
+        for tries in range(_TRIES):
+            directory = -1
+            try:
+                directory = self._directory(folder, make=True)
+                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+                return directory, os.open(base, flags, 0o666, dir_fd=directory)
+            except BaseException as error:
+                if directory >= 0:
+                    os.close(directory)
+                if not (folder and isinstance(error, FileNotFoundError) and tries < _TRIES - 1):
+                    raise
+        raise AssertionError
+
     def _directory(self, folder: str, make: bool = False) -> int:
         """A descriptor of the directory, never by way of a symbolic link inside the set."""
         if not folder:
@@ -208,7 +230,8 @@ class LocalFolder:
         folder, _, base = name.rpartition("/")
         directory = self._directory(folder)
         try:
-            return os.open(base, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            return plain(os.open(base, flags, dir_fd=directory), f"{self.where}: {name}")
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise InputError(f"{self.where}: {name}: is a symbolic link; expected a file") from None
@@ -220,6 +243,14 @@ class LocalFolder:
 def is_partial(name: str) -> bool:
     """Whether a file's name is one that `put` gives while it writes."""
     return _PARTIAL.fullmatch(name.rpartition("/")[2]) is not None
+
+
+def plain(file: int, where: str) -> int:
+    """A descriptor, or InputError if it is not one of a plain file: a pipe would never end."""
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise InputError(f"{where}: is not a plain file; expected one, as posesynth made it")
+    return file
 
 
 def write_all(file: int, data: Bytes) -> None:

@@ -230,6 +230,8 @@ def as_input_error(place: Target, plan: Plan | None = None) -> Iterator[None]:
             f"{place.where}: a worker process died (out of memory, or a script without if __name__ == '__main__'?); "
             "the same command again goes on from what is there"
         ) from None
+    except MemoryError:
+        raise InputError(f"{place.where}: not enough memory; expected a smaller shard") from None
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             reason = "cannot be found: there is no such folder; expected one that exists"

@@ -111,11 +111,15 @@ def read_block(data: bytes, source: str) -> tuple[Json, Frame]:
     kinds = [type(part) for part in body.values()]
     if kinds != [dict, int, dict, dict] or set(document) != {*body, "sha256"} or document["sha256"] != digest_of(body):
         raise InputError(f"{source}: was changed after it was written (its own digest is wrong)")
+    if not 0 < document["size"] < 2**63:
+        raise InputError(f"{source}: size: is {shown(document['size'])}; expected that of a file")
     layout = {}
     for name, place in document["layout"].items():
         if type(place) is not dict or list(map(type, place.values())) != [int, int] or min(place.values()) < 0:
             raise InputError(f"{source}: layout: {shown(place)} is no place of a dataset")
         layout[name] = (place.get("offset", 0), place.get("length", 0))
+        if not len(data) <= layout[name][0] <= document["size"] - layout[name][1]:
+            raise InputError(f"{source}: layout: {shown(place)} is not in the file")
     return document, Frame(len(data), document["size"], layout, [])
 
 

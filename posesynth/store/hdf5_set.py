@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posesynth.errors import InputError
-from posesynth.store.folder import free_bytes, lock_file, sync_directory
-from posesynth.store.hdf5_frame import Frame, block_bytes, find_blocks, make_frame, read_block
+from posesynth.store.folder import free_bytes, lock_file, plain, sync_directory
+from posesynth.store.hdf5_frame import SMALLEST_BLOCK, Frame, block_bytes, find_blocks, make_frame, read_block
 from posesynth.store.manifest import Json, Piece, ShardRecord
 from posesynth.store.plan import Arrays, Plan, crc32c, difference
 from posesynth.store.target import Finding
 
 _WRITE = 2**24  # bytes handed to the system at a time
+_BLOCK_START = b'{"identity": {'
 _DIGEST = 32  # bytes of a SHA-256
 
 
@@ -50,6 +51,17 @@ class Hdf5Set:
             )
         return None
 
+    def check(self, plan: Plan, repair: bool) -> None:
+        """See `Target`."""
+        for path in (self.where, self.partial):
+            found = describe(path)
+            if found is not None:
+                try:
+                    _layout(plan, found[1])
+                except InputError as error:
+                    raise InputError(f"{path}: {error}") from None
+                return
+
     def is_complete(self) -> bool:
         """See `Target`."""
         return os.path.lexists(self.where)
@@ -67,12 +79,13 @@ class Hdf5Set:
 
     def is_sound(self, plan: Plan, record: ShardRecord) -> bool:
         """See `Target`."""
-        frame = _frame(self._active())
-        first, checks = record.start // plan.chunk, _checks(self._active(), plan, frame, record.k)
+        path = self._active()
+        frame = _frame(path)
+        first, checks = record.start // plan.chunk, _checks(path, plan, frame, record.k)
         for name, piece in record.files.items():
             digest = hashlib.sha256()
             for index in range(len(checks[name])):
-                data = _read_chunk(self._active(), plan, frame, name, first + index)
+                data = _read_chunk(path, plan, frame, name, first + index)
                 digest.update(data)
                 if crc32c(data) != checks[name][index]:
                     return False
@@ -95,8 +108,8 @@ class Hdf5Set:
     def lock(self, shared: bool) -> Iterator[None]:
         """See `Target`.  What is locked is the partial file, empty where there is nothing to write."""
         while True:
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            file = os.open(self.partial, flags, 0o666)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            file = plain(os.open(self.partial, flags, 0o666), self.partial)
             try:
                 lock_file(file, shared, self.where)
                 with suppress(FileNotFoundError):  # renamed or removed by whoever had the lock until now
@@ -118,8 +131,13 @@ class Hdf5Set:
         """See `Target`."""
         if self._is_begun(plan, self.partial):
             return True
+        ours = _is_ours(self.partial)
         if self._is_begun(plan, self.where) and not self._frame_faults(plan, self.where):
+            if ours and describe(self.partial) is None:  # a run was killed before it had written anything
+                os.truncate(self.partial, 0)
             return True
+        if not ours:
+            raise InputError(f"{self.partial}: was not made by posesynth; expected it moved out of the way")
         frame = make_frame(plan)
         identity = _identity(plan)
         file = os.open(self.partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -199,7 +217,8 @@ class Hdf5Set:
             return [Finding(self.partial, "is not finished; the same posesynth generate goes on with it")]
         faults = [Finding(self.where, fault) for fault in self._frame_faults(plan, self.where)]
         if os.path.lexists(self.partial):
-            faults.append(Finding(self.partial, "is left over from an interrupted run"))
+            what = "is left over from an interrupted run" if _is_ours(self.partial) else "was not made by posesynth"
+            faults.append(Finding(self.partial, what))
         return faults
 
     def stored(self, plan: Plan, name: str, k: int, start: int, length: int) -> bytes | None:
@@ -225,10 +244,10 @@ class Hdf5Set:
 
     def _active(self) -> str:
         # The file that is being written; a finished one is mended in place.
-        try:
-            return self.partial if os.path.getsize(self.partial) else self.where
-        except FileNotFoundError:
+        begun, there = describe(self.partial), describe(self.where)
+        if begun is None or (there is not None and difference(begun[0]["identity"], there[0]["identity"])):
             return self.where
+        return self.partial
 
     def _is_begun(self, plan: Plan, path: str) -> bool:
         found = describe(path)
@@ -285,13 +304,28 @@ class Hdf5Source:
 def describe(path: str) -> tuple[Json, Frame] | None:
     """The user block of a file, or its copy at the file's end, and the frame it tells of; None if neither is sound."""
     try:
-        with open(path, "rb") as file:
+        with open(_open(path), "rb") as file:
             for data in find_blocks(file, os.fstat(file.fileno()).st_size):
                 with suppress(InputError):
                     return read_block(data, path)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         pass
     return None
+
+
+def _open(path: str) -> int:
+    if os.path.isdir(path):
+        raise IsADirectoryError(path)
+    return plain(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), path)
+
+
+def _is_ours(path: str) -> bool:
+    # The user block is written last and its copy first: until then the file begins with zeros.
+    try:
+        start = _read(path, 0, SMALLEST_BLOCK)
+    except FileNotFoundError:
+        return True
+    return start.startswith(_BLOCK_START) or not any(start)
 
 
 def _frame(path: str) -> Frame:
@@ -354,7 +388,7 @@ def _read_chunk(path: str, plan: Plan, frame: Frame, name: str, index: int) -> b
 
 
 def _read(path: str, start: int, length: int) -> bytes:
-    with open(path, "rb", buffering=0) as file:
+    with open(_open(path), "rb", buffering=0) as file:
         file.seek(start)
         return file.read(length)
 

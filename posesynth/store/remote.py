@@ -85,7 +85,7 @@ class S3Folder:
         except FileNotFoundError:
             return None
 
-    def kept_digest(self, name: str) -> str | None:
+    def kept_digest(self, name: str, length: int) -> str | None:
         """See `Folder`: the digest that the object was put with, if it has that length still; else as `digest`.
 
         S3 compares an upload with its signed SHA-256 before it takes it, and changes no object afterwards.
@@ -95,6 +95,8 @@ class S3Folder:
         try:
             found = self._ask(lambda store: obstore.get(store, name, options={"head": True}))
         except FileNotFoundError:
+            return None
+        if found.meta["size"] != length:
             return None
         said: dict[str, str] = dict(found.attributes)
         if "sha256" in said and said.get("length") == str(found.meta["size"]):

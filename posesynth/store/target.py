@@ -50,6 +50,9 @@ class Target(Protocol):
     def identity(self) -> Json | None:
         """The attributes of the set that is here, None where nothing is yet.  InputError where something else is."""
 
+    def check(self, plan: Plan, repair: bool) -> None:
+        """InputError where what says what the set is cannot be so, or (repair) says two things."""
+
     def is_complete(self) -> bool:
         """Whether the set was finished."""
 

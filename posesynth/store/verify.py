@@ -63,6 +63,7 @@ def verify(
             raise InputError(f"{place.where}: there is no data set; expected one that posesynth generate has written")
         plan = plan_of(identity, place.where)
         check_stream(plan, place.where)
+        place.check(plan, repair)
         faults, records, checked = _check(plan, place, range(plan.shards), progress)
         remaining = faults
     if repair and faults:
@@ -82,7 +83,7 @@ def _check(
     sound, checked = {}, 0
     if not place.is_complete():  # of shards that nobody says are written, one line is enough
         faults.append(Finding(place.found_at, f"{len(claims)} of {plan.shards} shards are known to be written"))
-        shards = [k for k in shards if k in claims]
+        shards = sorted(k for k in claims if k in shards)
     with ThreadPoolExecutor(cores()) as pool:
         for k, (found, record, length) in zip(shards, pool.map(lambda k: _shard(plan, place, k), shards), strict=True):
             checked += length
@@ -116,8 +117,15 @@ def _shard(plan: Plan, place: Target, k: int) -> tuple[list[Finding], ShardRecor
     lengths = dict.fromkeys(plan.arrays, 0)
     faults: dict[str, str] = {}
 
+    def stored(name: str, length: int) -> bytes | None:
+        try:
+            return place.stored(plan, name, k, lengths[name], length)
+        except InputError as error:
+            faults.setdefault(name, error.lines[0].removeprefix(f"{place.where}: "))
+            return None
+
     def compare(name: str, expected: bytes, what: str) -> None:
-        found = place.stored(plan, name, k, lengths[name], len(expected))
+        found = stored(name, len(expected))
         lengths[name] += len(expected)
         if found is None:
             faults.setdefault(name, "is missing")
@@ -135,7 +143,7 @@ def _shard(plan: Plan, place: Target, k: int) -> tuple[list[Finding], ShardRecor
     for name in plan.arrays:
         if name not in faults:
             compare(name, place.tail(plan, name, k), "its index")
-            if place.stored(plan, name, k, lengths[name], 1):
+            if stored(name, 1):
                 faults.setdefault(name, "has bytes after its end")
     record = ShardRecord(
         k, start, stop, {name: Piece(lengths[name], digests[name].hexdigest()) for name in plan.arrays}

@@ -29,7 +29,7 @@ from posesynth.store.manifest import (
     read_record,
     records_of,
 )
-from posesynth.store.plan import Arrays, Plan, crc32c, difference, package_version
+from posesynth.store.plan import Arrays, Plan, crc32c, difference, package_version, plan_of
 from posesynth.store.target import Finding
 
 MANIFEST = "manifest.json"
@@ -44,7 +44,7 @@ _DIMENSIONS = {
     "rotation": ["sample", "row", "column"],
     "visibility": ["sample", "joint"],
 }
-_SHARD = re.compile(rf"({'|'.join(_DIMENSIONS)})/c\.\d+(\.0)+")
+_SHARD = re.compile(rf"({'|'.join(_DIMENSIONS)})/c\.(?P<k>\d{{1,20}})(\.0)+")
 _MENDS = "posesynth verify --repair mends it"
 _METADATA = 2**20  # bytes set aside for everything that is not a shard
 _CRC = 4  # bytes of a CRC-32C
@@ -80,6 +80,21 @@ class ZarrSet:
             f"{self.where}: holds something that is not a posesynth data set; expected a path where nothing is yet"
         )
 
+    def check(self, plan: Plan, repair: bool) -> None:
+        """See `Target`."""
+        manifest = self._manifest()
+        if manifest is None:
+            return
+        field = self._contradiction(plan)
+        if repair and field:
+            raise InputError(
+                f"{self.where}: {MANIFEST} and {GROUP} contradict each other in {field}; "
+                "expected the one that is right restored, or the wrong one removed"
+            )
+        named = len(manifest["shards"])
+        if plan.shards > 2 * named + 1000:
+            raise InputError(f"{self.where}: {MANIFEST}: names {named} shards; expected the {plan.shards} that n makes")
+
     def is_complete(self) -> bool:
         """See `Target`."""
         return self.folder.read(MANIFEST) is not None
@@ -103,7 +118,7 @@ class ZarrSet:
     def is_sound(self, plan: Plan, record: ShardRecord) -> bool:
         """See `Target`."""
         return all(
-            self.folder.kept_digest(shard_name(plan, name, record.k)) == piece.sha256
+            self.folder.kept_digest(shard_name(plan, name, record.k), piece.length) == piece.sha256
             for name, piece in record.files.items()
         )
 
@@ -193,17 +208,23 @@ class ZarrSet:
         if self.is_complete() and self.folder.read(MANIFEST) != _manifest_of(plan, documents, self.claims(plan)):
             faults[MANIFEST] = "was changed after it was written"
         for name, data in documents.items():
-            found = self.folder.read(name)
+            try:
+                found = self.folder.read(name)
+            except InputError as error:
+                faults[name] = error.lines[0].removeprefix(f"{self.where}: {name}: ")
+                continue
             if found != data:
                 faults[name] = "is missing" if found is None else "was changed after it was written"
-        shards = {shard_name(plan, name, k) for k in range(plan.shards) for name in plan.arrays}
+        field = self._contradiction(plan)
+        if field:
+            faults[GROUP] = f"contradicts {MANIFEST} in {field}"
         for name, length in sizes.items():
             if length < 0:
                 faults[name] = "is not a plain file"
             elif self.folder.is_leftover(name) or name.startswith(JOURNAL):
                 if self.is_complete():
                     faults[name] = "is left over from an interrupted run"
-            elif name not in shards and name not in documents and name != MANIFEST:
+            elif not _is_shard(plan, name) and name not in documents and name != MANIFEST:
                 faults[name] = "is not part of the set"
         return [Finding(f"{self.where}/{name}", fault) for name, fault in faults.items()]
 
@@ -225,13 +246,25 @@ class ZarrSet:
 
     def discard_strays(self, plan: Plan) -> None:
         """See `Target`."""
-        shards = {shard_name(plan, name, k) for k in range(plan.shards) for name in plan.arrays}
-        self._discard(lambda name: _SHARD.fullmatch(name) is not None and name not in shards)
+        self._discard(lambda name: _SHARD.fullmatch(name) is not None and not _is_shard(plan, name))
 
     def _discard(self, unwanted: Callable[[str], bool]) -> None:
         for name in self.folder.sizes():
             if unwanted(name):
                 self.folder.remove(name)
+
+    def _contradiction(self, plan: Plan) -> str:
+        """The field in which zarr.json is that of a set too, but of another one than the manifest's; or ""."""
+        attributes = None
+        with suppress(InputError):
+            attributes = _attributes(self.folder.read(GROUP))
+        field = difference(plan.identity, attributes or plan.identity)
+        if field and attributes:
+            try:
+                plan_of(attributes, GROUP)
+            except InputError:
+                return ""
+        return field
 
     def _manifest(self) -> Json | None:
         data = self.folder.read(MANIFEST)
@@ -244,6 +277,14 @@ class ZarrSet:
 def shard_name(plan: Plan, name: str, k: int) -> str:
     """The file of shard k of an array."""
     return ".".join([f"{name}/c", str(k), *["0"] * (len(plan.array_shape(name)) - 1)])
+
+
+def _is_shard(plan: Plan, file: str) -> bool:
+    match = _SHARD.fullmatch(file)
+    if match is None or match[1] not in plan.arrays:
+        return False
+    k = int(match["k"])
+    return k < plan.shards and file == shard_name(plan, match[1], k)
 
 
 def shard_length(plan: Plan, name: str, k: int) -> int:
