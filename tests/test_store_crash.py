@@ -64,7 +64,8 @@ def kill_at_random_times(tmp_path: Path, ending: str, plan: Plan, kills: int) ->
             shutil.rmtree(tmp_path / "killed")
             (tmp_path / "killed").mkdir()
         if ending == "h5" and Path(path).exists():
-            assert verify(path).good
+            # Killed after the renaming and before the clearing up, a run leaves its partial name behind.
+            assert all("left over" in finding.fault for finding in verify(path).findings)
     assert landed > kills / 4
     generate(plan, path)
     assert contents(tmp_path / "killed") == expected
