@@ -15,7 +15,7 @@ from .measure import Work, alternate, millions, table
 from .one_at_a_time import OneAtATime
 from .vectorised import Plain, Tuned
 
-COUNT = 2**17
+COUNT = 2**18
 
 Rival = TypeVar("Rival", Plain, Tuned)
 
