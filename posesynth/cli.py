@@ -282,7 +282,7 @@ def stream(skeleton: str, batch: int, n: int | None, seed: int, start: int, arra
 @click.argument("path")
 @click.option("--repair", is_flag=True, help="Make what is damaged or missing anew.")
 def verify(path: str, repair: bool) -> None:
-    """Check every byte of a data set against its manifest; exit 1 if anything is wrong and stays so."""
+    """Make every sample again and compare every byte; exit 1 if anything is wrong and stays so."""
     from . import store
 
     with _bar(None, "B") as bar:
