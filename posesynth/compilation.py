@@ -24,11 +24,20 @@ _DIGEST = 32  # bytes of SHA-256 at the head of a file
 _sources: set[str] = set()
 
 
+def formula(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of numbers, always inlined: one call left in a loop keeps it from running on vectors."""
+    return _compiled(function, inline=True)
+
+
 def stage(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function that kernels call."""
+    return _compiled(function, inline=False)
+
+
+def _compiled(function: Callable[..., Any], inline: bool) -> Callable[..., Any]:
     _sources.add(function.__code__.co_filename)
     # Without Python's check for a zero divisor, which would keep every loop with a division from running on vectors.
-    compiled: Callable[..., Any] = njit(nogil=True, error_model="numpy")(function)
+    compiled: Callable[..., Any] = njit(nogil=True, error_model="numpy", forceinline=inline)(function)
     return compiled
 
 

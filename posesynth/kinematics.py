@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .compilation import kernel, stage
+from .compilation import formula, kernel, stage
 from .errors import InputError
 from .rng import BLOCK, U24
 from .skeleton import Skeleton
@@ -87,7 +87,7 @@ def _inverse(p3d: Any, parents: Any, o: Any) -> None:
             o[b, e, 2] = atan2(y, x)
 
 
-@stage
+@formula
 def _half_turns(word, lo, span):  # type: ignore[no-untyped-def]
     return lo + f32(word >> _EIGHT) * U24 * span
 

@@ -7,7 +7,7 @@ made by anyone in any order.  Each purpose has its own stream, so using one chan
 
 import numpy as np
 
-from .compilation import stage
+from .compilation import formula, stage
 
 # Samples are made in blocks, one row of BLOCK contiguous values a quantity: small enough for the cache,
 # and a constant, without which LLVM does not run the samples of a row side by side.
@@ -23,7 +23,7 @@ _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 U24 = np.float32(2.0**-24)
 
 
-@stage
+@formula
 def _round(c0, c1, c2, c3, k0, k1, n):  # type: ignore[no-untyped-def]
     k0 = (k0 + np.uint64(n) * _W0) & _MASK
     k1 = (k1 + np.uint64(n) * _W1) & _MASK
@@ -32,7 +32,7 @@ def _round(c0, c1, c2, c3, k0, k1, n):  # type: ignore[no-untyped-def]
     return (p1 >> _SHIFT) ^ c1 ^ k0, p1 & _MASK, (p0 >> _SHIFT) ^ c3 ^ k1, p0 & _MASK
 
 
-@stage
+@formula
 def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Philox4x32-10: four counter words and two key words -> four words (uint64 holding 32 bits each).
 

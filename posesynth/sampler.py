@@ -137,14 +137,25 @@ def sample_into(
         at = np.uint64(start + first)
         generate(made.tables, made.layout, made.workspace(), np.uint64(seed), at, stop - first, outs, visible)
 
-    chunks = range(0, count, _CHUNK)
-    if threads == 1 or len(chunks) <= 1:
+    chunks = iter(range(0, count, _CHUNK))
+
+    def work() -> None:
         for first in chunks:
             run(first)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(run, chunks):
+
+    helpers = min(threads, -(-count // _CHUNK)) - 1
+    if helpers < 1:
+        work()
+        return
+    with ThreadPoolExecutor(helpers) as pool:
+        helping = [pool.submit(work) for _ in range(helpers)]
+        try:
+            work()  # here too: a caller that waits is woken at every chunk, and takes time from those at work
+        finally:
+            for _ in chunks:  # interrupted, leave the helpers nothing
                 pass
+    for helper in helping:
+        helper.result()
 
 
 _NO_BOOLS = np.empty(0, np.bool_)

@@ -7,7 +7,7 @@ them on whole vectors.  Coefficients: minimax fits, rounded to float32; errors a
 
 import numpy as np
 
-from .compilation import stage
+from .compilation import formula
 
 f32 = np.float32
 
@@ -32,7 +32,7 @@ _ROUND = f32(12582912.0)
 _ZERO, _HALF, _ONE, _TWO = f32(0), f32(0.5), f32(1), f32(2)
 
 
-@stage
+@formula
 def sincospi(t):  # type: ignore[no-untyped-def]
     """(sin(pi t), cos(pi t)) for an angle of t half turns, |t| < 2^20.  Reduction is exact."""
     quarter = (t * _TWO + _ROUND) - _ROUND
@@ -49,7 +49,7 @@ def sincospi(t):  # type: ignore[no-untyped-def]
     return sin, cos
 
 
-@stage
+@formula
 def atan2(y, x):  # type: ignore[no-untyped-def]
     """Angle of (x, y) in radians, in (-pi, pi]; 0 at the origin; pi, never -pi, on the negative x axis."""
     ax, ay = abs(x), abs(y)
@@ -65,7 +65,7 @@ def atan2(y, x):  # type: ignore[no-untyped-def]
     return -a if (y < _ZERO and a < PI) else a
 
 
-@stage
+@formula
 def log(x):  # type: ignore[no-untyped-def]
     """Natural logarithm of a normal float32 x > 0."""
     bits = np.float32(x).view(np.int32)

@@ -62,6 +62,7 @@ INTRINSICS = (
     "x86.atomic",
     "abs",
     "fshl",
+    "experimental.noalias.scope.decl",
 )
 
 
@@ -175,6 +176,18 @@ def test_kernels_fuse_and_reorder_nothing(variant: str, children: dict[str, Futu
     code = children[variant].result()["code"]
     assert code["flagged"] == {}
     assert [name for name in code["instructions"] if name.startswith(("vfm", "vfn"))] == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_formulas_are_inlined(variant: str, children: dict[str, Future[dict[str, Any]]]) -> None:
+    """A loop that still calls one cannot run on vectors: the words of the view once cost nine times what they must."""
+    skip_unless_it_runs(VARIANTS[variant])
+    called = children[variant].result()["code"]["called"]
+    assert any("3rng4fill" in name for name in called)
+    for formula in ("6_round", "6philox", "8sincospi", "5atan2", "3log", "11_half_turns"):
+        assert not any(
+            f"{module}{formula}" in name for name in called for module in ("rng", "trigonometry", "kinematics")
+        )
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="looks for x86-64 instructions")

@@ -24,7 +24,7 @@ CHUNK = 8192  # samples that a reader decodes at once; a shard is a whole number
 SMALLEST_CHUNK = 512
 LARGEST_SHARD = 2**32  # bytes of one array of one shard, which is one file, and one request to an object store
 DTYPES = ("float32", "float16")
-_BLOCK = 2**15  # samples that a thread makes at a time
+_BLOCK = 2**13  # samples that a thread makes at a time: they and their copies stay in its cache
 LARGEST_N = 2**48
 
 Arrays = dict[str, NDArray[Any]]
