@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -329,6 +330,12 @@ def _is_ours(path: str) -> bool:
 
 
 def _frame(path: str) -> Frame:
+    status = os.stat(path)
+    return _frame_of(path, status.st_ino, status.st_ctime_ns, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)  # verify asks again for every few thousand samples
+def _frame_of(path: str, *_version: int) -> Frame:
     found = describe(path)
     if found is None:
         raise InputError(f"{path}: is damaged; posesynth verify --repair mends it")
