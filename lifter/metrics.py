@@ -119,7 +119,7 @@ def reprojection_fitted(predicted: ArrayLike, truth: ArrayLike, valid: ArrayLike
 def _checked(predicted: ArrayLike, truth: ArrayLike, valid: ArrayLike | None) -> tuple[Array, Array, Mask, Mask]:
     """(predicted, truth, scored, broken): joints that are not scored are 0; broken (B,) poses, whole, as well."""
     p, t = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
-    if p.ndim != 3 or p.shape[-1] != 3:
+    if p.ndim != 3 or p.shape[1] == 0 or p.shape[2] != 3:
         raise InputError(f"predicted: has shape {p.shape}; expected (B, N, 3)")
     if t.shape != p.shape:
         raise InputError(f"truth: has shape {t.shape}; expected {p.shape}, that of the predicted poses")
@@ -152,23 +152,19 @@ def _similarity(p: Array, t: Array, scored: Mask) -> Array:
     centre = _centre(t, scored)
     p, p_size = _unit(p, scored)
     t, t_size = _unit(t, scored)
-    # Joints not scored weigh nothing.  A pose without any would weigh 0/0; its weights are made 1, its result is NaN.
-    weights = np.where(scored.sum(1)[:, None] > 0, scored, True).astype(np.float64)
-    # A prediction whose joints coincide stays a point: its scale is 0, and not the 0/0 that roma would give.
-    point = (p_size == 0)[:, None, None]
-    rotation, _, scale = roma.rigid_points_registration(
-        *(torch.from_numpy(array) for array in (np.where(point, t, p), t, weights)), compute_scaling=True
-    )
+    # Joints that are not scored are 0 in both, and so weigh nothing.
+    rotation, scale = roma.rigid_vectors_registration(torch.from_numpy(p), torch.from_numpy(t), compute_scaling=True)
     turned = np.einsum("bij,bnj->bni", rotation.numpy(), p)
-    aligned: Array = np.where(point, 0.0, (scale.numpy() * t_size)[:, None, None] * turned) + centre
+    # A prediction whose joints coincide stays a point; roma's scale for it is 0/0.
+    factor = np.where(p_size > 0, scale.numpy() * t_size, 0.0)
+    aligned: Array = factor[:, None, None] * turned + centre
     return aligned
 
 
 def _unit(pose: Array, scored: Mask) -> tuple[Array, Array]:
-    """`pose` about its mean, divided by its size (B,): the root sum square, 0 where nothing but rounding is left."""
+    """`pose` about its mean, divided by its size (B,), the root sum square: no unit is too small or large for roma."""
     centred = _about_mean(pose, scored)
     size = np.sqrt((centred * centred).sum((1, 2)))
-    size = np.where(size > 1e-12 * np.sqrt((pose * pose).sum((1, 2))), size, 0.0)
     return centred * _ratio(np.ones_like(size), size)[:, None, None], size
 
 

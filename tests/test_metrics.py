@@ -243,7 +243,8 @@ def test_points_lines_and_planes_are_scored() -> None:
             assert np.isfinite(metric(truth + 7, truth * shape + 3)).all()
     # A predicted point cannot be scaled to anything better than the truth's centre.
     spread = np.linalg.norm(truth - truth.mean(1, keepdims=True), axis=-1).mean(1)
-    np.testing.assert_allclose(metrics.p_mpjpe(np.full_like(truth, 5.3), truth), spread)
+    for place in (0, 0.1, 5.3, 1e5 / 3):
+        np.testing.assert_allclose(metrics.p_mpjpe(np.full_like(truth, place), truth), spread)
     assert np.isnan(metrics.reprojection(truth, truth * [0, 1, 0])).all()  # no box
     assert np.isfinite(metrics.reprojection(truth, truth * [1, 0, 0])).all()
 
@@ -284,6 +285,7 @@ def test_wrong_shapes_are_one_clear_line() -> None:
     wrong: list[tuple[str, tuple[Any, ...]]] = [
         ("predicted", (good[0], good[0])),
         ("predicted", (good[..., :2], good[..., :2])),
+        ("predicted", (good[:, :0], good[:, :0])),
         ("truth", (good, good[:, :6])),
         ("valid", (good, good, np.ones((2, 6), bool))),
         ("valid", (good, good, np.ones((2, 7)))),
