@@ -42,7 +42,7 @@ def sample_sheet(skeleton: Skeleton, batch: Batch, path: Path, title: str) -> No
     """
     assert batch.p3d is not None
     assert batch.o_up is not None
-    upright = forward(batch.o_up, skeleton) @ _three_quarter_view().T
+    upright = forward(batch.o_up, skeleton) @ view(58, 14).T  # to three quarters, a little from above
     seen = batch.p3d.copy()
     seen[..., [0, 2]] = batch.p2d  # with perspective, noise and missing joints; depth only orders and shades
     rows = []
@@ -85,13 +85,13 @@ def sheet(skeleton: Skeleton, rows: Sequence[Row], path: Path, title: str) -> No
         raise InputError(f"{path}: cannot be written; {error}") from None
 
 
-def _three_quarter_view() -> NDArray[np.float64]:
-    """Turn the animal (facing the viewer) to three quarters and look a little down on it."""
-    yaw, pitch = math.radians(58), math.radians(14)
+def view(yaw: float, pitch: float) -> NDArray[np.float64]:
+    """The rotation (3, 3), of column vectors, that turns about z by `yaw` degrees, then looks down by `pitch`."""
+    yaw, pitch = math.radians(yaw), math.radians(pitch)
     turn = np.array([[math.cos(yaw), -math.sin(yaw), 0], [math.sin(yaw), math.cos(yaw), 0], [0, 0, 1]])
     nod = np.array([[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]])
-    view: NDArray[np.float64] = nod @ turn
-    return view
+    matrix: NDArray[np.float64] = nod @ turn
+    return matrix
 
 
 def _colours(skeleton: Skeleton) -> list[str]:
@@ -120,7 +120,6 @@ def _branch_colours(skeleton: Skeleton) -> list[str]:
 
 def _pose(axis: Any, skeleton: Skeleton, pose: NDArray[np.float32], colours: list[str], grounded: bool) -> None:
     from matplotlib.collections import LineCollection
-    from matplotlib.colors import to_rgb
 
     shown: NDArray[np.bool_] = np.isfinite(pose.sum(axis=1))
     if not shown.any():
@@ -129,27 +128,52 @@ def _pose(axis: Any, skeleton: Skeleton, pose: NDArray[np.float32], colours: lis
     half = float(np.abs(pose[shown] - middle)[:, [0, 2]].max()) or 1.0
     x, depth, z = ((pose - middle) / half).T
     near = 0.5 - np.clip(depth, -1, 1) / 2  # 1 near, 0 far
-    paper = np.array(to_rgb(PAPER))
     thin = min(1.0, (18 / skeleton.edges) ** 0.5)  # many bones are drawn thinner
     if grounded:
         ground = z.min() - 0.06 + 0.12 * (depth - depth.mean())
         shade = np.stack([x, ground], axis=1)[np.stack([skeleton.parents[1:], np.arange(skeleton.edges) + 1], axis=1)]
         axis.add_collection(LineCollection(shade, colors=SHADE, linewidths=5, capstyle="round", zorder=-1))
     drawn = [e for e in range(skeleton.edges) if shown[e + 1] and shown[skeleton.parents[e + 1]]]
-    bones = sorted(drawn, key=lambda e: near[e + 1] + near[skeleton.parents[e + 1]])
+    bones = [(int(skeleton.parents[e + 1]), e + 1) for e in drawn]
     # One collection, drawn in its order: thousands of bones as lines of their own take minutes.
-    segments, colors, widths = [], [], []
-    for e in bones:
-        ends = [skeleton.parents[e + 1], e + 1]
-        closeness = float(near[ends].mean())
-        colour = paper + (np.array(to_rgb(colours[e])) - paper) * (0.45 + 0.55 * closeness)
-        width = (2.2 + 3.6 * closeness) * thin
-        bone = np.stack([x[ends], z[ends]], axis=1)
-        # A joint is a line too short to see, with round ends.
-        segments += [bone, bone, *(np.stack([end, end + 1e-3]) for end in bone)]
-        colors += [paper, colour, paper, paper]
-        widths += [width + 2.2, width, 0.42 * width + 1, 0.42 * width + 1]
-    axis.add_collection(LineCollection(segments, colors=colors, linewidths=widths, capstyle="round", zorder=1))
+    lines = bone_lines(np.stack([x, z], axis=1), near, bones, [colours[e] for e in drawn], thin)
+    axis.add_collection(LineCollection(**lines._asdict(), capstyle="round", zorder=1))
     if shown[0]:
         axis.plot(x[0], z[0], "o", mfc=PAPER, mec=INK, mew=1.4, ms=5.5, zorder=2)
     axis.set(xlim=(-1.26, 1.26), ylim=(-1.4, 1.24), aspect="equal")
+
+
+class Lines(NamedTuple):
+    """What a LineCollection is made of, in the order it is drawn."""
+
+    segments: list[NDArray[np.floating[Any]]]
+    colors: list[Any]
+    linewidths: list[float]
+
+
+def bone_lines(
+    points: NDArray[np.floating[Any]],
+    near: NDArray[np.floating[Any]],
+    bones: Sequence[tuple[int, int]],
+    colours: Sequence[str],
+    thickness: float,
+) -> Lines:
+    """Bones (parent, joint) between points (N, 2), far ones first, each in its colour with an outline and joints.
+
+    near: (N,), 1 near to 0 far.  What is nearer is thicker and darker.
+    """
+    from matplotlib.colors import to_rgb
+
+    paper = np.array(to_rgb(PAPER))
+    lines = Lines([], [], [])
+    for b in sorted(range(len(bones)), key=lambda b: float(near[list(bones[b])].sum())):
+        ends = list(bones[b])
+        closeness = float(near[ends].mean())
+        colour = paper + (np.array(to_rgb(colours[b])) - paper) * (0.45 + 0.55 * closeness)
+        width = (2.2 + 3.6 * closeness) * thickness
+        bone = points[ends]
+        # A joint is a line too short to see, with round ends.
+        lines.segments.extend([bone, bone, *(np.stack([end, end + 1e-3]) for end in bone)])
+        lines.colors.extend([paper, colour, paper, paper])
+        lines.linewidths.extend([width + 2.2, width, 0.42 * width + 1, 0.42 * width + 1])
+    return lines

@@ -210,11 +210,11 @@ def _complete(path: str, line: int, columns: Columns, expected: str) -> Columns:
 def same_side(name: str, choices: Iterable[str], names: Iterable[str] = ()) -> list[str]:
     """The choices that are not of the other side of the body than `name`, itself one of `names`."""
     choices = list(choices)
-    side, sides = _sides([name, *names])[name], _sides(choices)
+    side, sides = body_sides([name, *names])[name], body_sides(choices)
     return [choice for choice in choices if "" in (side, sides[choice]) or side == sides[choice]]
 
 
-def _sides(names: Iterable[str]) -> dict[str, str]:
+def body_sides(names: Iterable[str]) -> dict[str, str]:
     """Name -> "l", "r" or "": by left or right in it, or l or r at an end of it where its twin is a name, too."""
     lower = {name: name.lower() for name in names}
     known = set(lower.values())
