@@ -1,0 +1,1 @@
+"""Other people's 2D keypoints, matched to a skeleton, and the pose files that lifting writes."""
