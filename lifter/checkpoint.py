@@ -78,8 +78,8 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[Tensors, Json]:
     path, beside = _pair(path)
     length = _plain_file(path)
     folder, name = LocalFolder(os.path.dirname(path) or "."), os.path.basename(path)
-    start = _read(folder, name, 0, _LENGTH_BYTES)
-    if start.startswith(_PICKLES):
+    start = _read(folder, name, 0, _LENGTH_BYTES + 1)
+    if start.startswith(_PICKLES) and not start.endswith(b"{"):  # or else it may be the length of a header
         raise fault(path, None, "is a pickle, as torch.save writes; expected safetensors (a pickle may run any code)")
     if not os.path.lexists(beside):
         raise fault(path, None, f"has no {os.path.basename(beside)} beside it; expected both files that lifter wrote")

@@ -81,6 +81,15 @@ def test_the_same_content_gives_the_same_bytes(saved: Path, tmp_path: Path) -> N
     assert other.with_suffix(".json").read_bytes() == saved.with_suffix(".json").read_bytes()
 
 
+def test_a_header_whose_length_looks_like_a_pickle_is_none(tmp_path: Path) -> None:
+    path, starts = tmp_path / "a.safetensors", set()
+    for length in range(500, 1500, 8):
+        save_tensors(path, {"x" * length: torch.ones(1)}, {})
+        starts.add(path.read_bytes()[:2])
+        load_tensors(path)
+    assert {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"} <= starts
+
+
 def test_views_tied_and_expanded_tensors_come_back_as_they_look(tmp_path: Path) -> None:
     base = torch.arange(12.0).reshape(3, 4)
     tensors = {"a": base, "tied": base, "row": base[1], "turned": base.T, "wide": torch.tensor(2.0).expand(1000)}
