@@ -524,6 +524,17 @@ def test_an_archive_of_other_arrays_is_refused(tmp_path: Path) -> None:
     refused(path, "arrays are not those")
 
 
+def test_an_archive_whose_arrays_go_on_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.npz"
+    write_poses(path, some_track())
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content + b"\0" * (name == "p3d.npy"))
+    refused(path, "p3d.npy: goes on after its end")
+
+
 def test_an_archive_that_would_unpack_to_too_much_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.npz"
     write_poses(path, some_track())
