@@ -1,0 +1,57 @@
+"""Figures on paper: axes placed in inches, labels, and files that are whole or not there."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from posesynth.draw import FAINT, PAPER, MissingMatplotlibError
+from posesynth.errors import InputError
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of so many inches; InputError without matplotlib."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise MissingMatplotlibError from None
+
+    figure = Figure(figsize=(width, height), facecolor=PAPER)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def new_axes(figure: Any, left: float, bottom: float, width: float, height: float, margin: float = 0.0) -> Any:
+    """Axes at a place in inches, without ticks; the shorter side reaches from -1 to 1."""
+    across, up = figure.get_size_inches()
+    wide, high = width - 2 * margin, height - 2 * margin
+    axis = figure.add_axes(((left + margin) / across, (bottom + margin) / up, wide / across, high / up))
+    shorter = min(wide, high)
+    axis.set(xlim=(-wide / shorter, wide / shorter), ylim=(-high / shorter, high / shorter))
+    axis.set(xticks=[], yticks=[], facecolor="none")
+    axis.set_frame_on(False)
+    return axis
+
+
+def label(axis: Any, words: str) -> None:
+    """A quiet label in the upper left corner."""
+    axis.text(0.02, 0.98, words, color=FAINT, fontsize=8.5, va="top", transform=axis.transAxes, zorder=5,
+              parse_math=False)  # fmt: skip
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A name to write to, which becomes `path` when all went well, and is gone when not."""
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written; {error.strerror or error}") from None
+    except subprocess.SubprocessError as error:
+        raise InputError(f"{path}: ffmpeg failed; {' '.join(str(error).split())[-120:]}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,190 @@
+"""A lifted track as a film, the 2D beside skeletons that turn in 3D, or as a panel for a paper."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import numpy as np
+
+from posesynth.draw import FAINT, INK, LEFT, MIDDLE, PAPER, RIGHT, SHADE
+from posesynth.errors import InputError, did_you_mean, shown
+
+from ..data.pose_track import PoseTrack
+from .figure import label, new_axes, new_figure, written
+from .skeletons import Body, Floor, Screen, body_of, standing
+from .window import boxes, centred, following
+
+LONGEST = 300  # frames of a film
+AT_ONCE = 4  # individuals of a film
+COLUMNS = 5  # frames of a panel
+TURN = 36.0  # degrees a second
+SIDES = (50.0, -40.0)  # a panel's two views, in degrees from the camera's
+_HEAD, _FOOT = 0.62, 0.36  # inches
+
+
+def show(track: PoseTrack, out: str | os.PathLike[str], fps: float = 30, individual: str | None = None) -> str:
+    """Draw a track to `out`: an .mp4 or .gif that moves, or a .png of some frames as a panel for a paper.
+
+    A film shows the 2D track, and beside it each individual in 3D on a turning floor, at the height of its lowest
+    joint; it begins as the camera sees it.  At most 300 frames are drawn, evenly chosen, `fps` of them a second.
+    A panel shows 5 frames with a pose, in 2D and in 3D from two sides.
+    individual: its name; left out, a film shows all (at most the 4 with most poses), a panel the one with most poses.
+
+    Returns what was drawn, in one line.  Raises InputError where there is no pose to draw, an argument is not as
+    said, the file cannot be written, or .mp4 is asked for without ffmpeg on the PATH.
+    """
+    path = Path(out)
+    if not (isinstance(fps, int | float) and 1 <= fps <= 240):
+        raise InputError(f"fps: is {shown(fps)}; expected a number from 1 to 240")
+    ending = path.suffix.lower()
+    if ending not in (".mp4", ".gif", ".png"):
+        raise InputError(f"{path}: ends in {shown(path.suffix)}; expected .mp4, .gif or .png")
+    if ending == ".mp4" and which("ffmpeg") is None:
+        raise InputError(f"{path}: .mp4 needs ffmpeg, which is not on the PATH; try {path.with_suffix('.gif')}")
+    chosen = _choose(track, individual, 1 if ending == ".png" else AT_ONCE)
+    said = _panel(track, chosen[0], path) if ending == ".png" else _film(track, chosen, path, float(fps))
+    names = ", ".join(track.individuals[a] for a in chosen)
+    some = f"; {names[:80]} of {len(track.individuals)} individuals" if len(chosen) < len(track.individuals) else ""
+    return f"{path}: {said}{some}"
+
+
+def _choose(track: PoseTrack, individual: str | None, most: int) -> list[int]:
+    """Indices of the individuals to draw, in the track's order."""
+    lifted = np.isfinite(track.p3d).all(axis=-1).any(axis=-1).sum(axis=0)
+    if individual is not None and individual not in track.individuals:
+        known = ", ".join(track.individuals)[:100]
+        hint = did_you_mean(individual, track.individuals)
+        raise InputError(f"individual: {shown(individual)} is not in the track; expected one of {known}{hint}")
+    wanted = range(len(lifted)) if individual is None else [track.individuals.index(individual)]
+    found = [a for a in wanted if lifted[a]]
+    if not found:
+        of = f" of {shown(individual)}" if individual else ""
+        raise InputError(f"{track.source[-120:]}: no frame{of} holds a pose; expected at least one to draw")
+    return sorted(sorted(found, key=lambda a: -int(lifted[a]))[:most])
+
+
+# --- a film ---------------------------------------------------------------------------------------------------------
+
+
+def _film(track: PoseTrack, chosen: list[int], path: Path, fps: float) -> str:
+    total = len(track.frames)
+    steps = np.linspace(0, total - 1, min(total, LONGEST)).round().astype(int)
+    width, height, half = 9.6, 5.4, 4.5
+    figure, body = new_figure(width, height), body_of(track)
+    _heading(figure, track, body)
+    screen, floors = _stage(figure, track, chosen, body, steps, fps, half, height - _HEAD - _FOOT - 0.06)
+    counter = figure.text(0.21 / width, 0.5 * _FOOT / height, "", color=FAINT, fontsize=9, va="center",
+                          parse_math=False)  # fmt: skip
+    bar = figure.add_axes((0.2, 0.47 * _FOOT / height, 0.8 - 0.21 / width, 0.006), xlim=(0, 1), facecolor=SHADE)
+    bar.set(xticks=[], yticks=[])
+    bar.spines[:].set_visible(False)
+    done = bar.axvspan(0, 0, color=FAINT, linewidth=0)
+
+    with written(path) as partial, _writer(partial, fps, figure) as add_frame:
+        for place, step in enumerate(steps):
+            screen.draw(place)
+            for floor in floors:
+                floor.draw(int(step), TURN * place / fps)
+            counter.set_text(_name(track, int(step)))
+            done.set_width((place + 1) / len(steps))
+            add_frame()
+    of = f" of {total:,}" if total > len(steps) else ""
+    fast = f", {total / len(steps):.3g} times as fast" if of else ""
+    return f"{len(steps)}{of} frames, {len(steps) / fps:.1f} s at {fps:g} a second{fast}"
+
+
+def _stage(
+    figure: Any, track: PoseTrack, chosen: list[int], body: Body, steps: Any, fps: float, width: float, height: float
+) -> tuple[Screen, list[Floor]]:
+    """The 2D track at the left, and at the right each individual on its floor."""
+    names = [track.individuals[a] for a in chosen]
+    images = track.p2d[steps][:, chosen].astype(np.float64)
+    window = following(images, round(fps / 2))
+    screen = Screen(new_axes(figure, 0.21, _FOOT, width, height), body, images, names, window)
+    screen.frame()
+    label(screen.axis, "2D, as filmed")
+    rows, columns = (1, 1) if len(chosen) == 1 else (2, (len(chosen) + 1) // 2)
+    wide, high = width / columns, height / rows
+    floors = []
+    for place, (a, name) in enumerate(zip(chosen, names, strict=True)):
+        left, bottom = 4.89 + place % columns * wide, _FOOT + (rows - 1 - place // columns) * high
+        floors.append(Floor(new_axes(figure, left, bottom, wide, high), body, standing(track.p3d[:, a])))
+        label(floors[-1].axis, f"3D: {name}" if name else "3D, turning")
+    return screen, floors
+
+
+@contextlib.contextmanager
+def _writer(path: Path, fps: Any, figure: Any) -> Iterator[Callable[[], None]]:
+    """A function that adds the figure as it is to the film at `path`."""
+    from matplotlib.animation import FFMpegWriter, PillowWriter
+
+    coded = path.suffix.lower() == ".mp4"
+    writer = FFMpegWriter(fps=fps, codec="h264", bitrate=2400) if coded else PillowWriter(fps=fps)
+    with writer.saving(figure, str(path), dpi=120 if coded else 80):
+        yield lambda: writer.grab_frame(facecolor=PAPER)
+
+
+# --- a panel --------------------------------------------------------------------------------------------------------
+
+
+def _panel(track: PoseTrack, a: int, path: Path) -> str:
+    lifted = np.flatnonzero(np.isfinite(track.p3d[:, a]).all(axis=-1).any(axis=-1))
+    steps = lifted[np.linspace(0, len(lifted) - 1, min(len(lifted), COLUMNS)).round().astype(int)]
+    body, stood = body_of(track), standing(track.p3d[steps, a])
+    images = track.p2d[steps, a][:, None].astype(np.float64)
+    # Rows are as high as what they hold, and not higher.
+    low, high = boxes(images)
+    across, up = (high - low).max(axis=0)
+    tall = float(np.clip(up / (across or 1.0), 0.45, 1.2))
+    tall_3d = float(np.clip((stood.extent[1] - stood.extent[0]) / (2 * stood.radius), 0.45, 1.2))
+    side, gap, top = 2.2, 0.24, _HEAD + 0.22
+    heights = [side * tall, side * tall_3d, side * tall_3d]
+    words = ["2D, as filmed", *(f"3D, from {abs(s):g}° {'left' if s > 0 else 'right'} of the camera" for s in SIDES)]
+    width, height = side * max(len(steps), 3), top + sum(heights) + len(heights) * gap
+    figure = new_figure(width, height)
+    _heading(figure, track, body)
+    for column, step in enumerate(steps):
+        place = {"ha": "center", "va": "center", "parse_math": False}
+        x, y = (column + 0.5) * side / width, 1 - (top - 0.1) / height
+        figure.text(x, y, _name(track, int(step)), color=INK, fontsize=9, **place)
+    bottom = height - top
+    for row, row_height in enumerate(heights):
+        y = (bottom - gap / 2) / height
+        figure.text(0.2 / width, y, words[row], color=FAINT, fontsize=8.5, va="center")
+        bottom -= gap + row_height
+        for column in range(len(steps)):
+            axis = new_axes(figure, column * side, bottom, side, row_height, margin=0.05)
+            if row == 0:
+                Screen(axis, body, images, [""], centred(images, tall)).draw(column)
+            else:
+                Floor(axis, body, stood, named=column == 0).draw(column, SIDES[row - 1])
+    with written(path) as partial:
+        figure.savefig(partial, dpi=200, facecolor=PAPER)
+    return f"{len(steps)} of {len(lifted):,} frames with a pose"
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+def _name(track: PoseTrack, step: int) -> str:
+    frame = track.frames[step]
+    return frame[-24:] if isinstance(frame, str) else f"frame {frame}"
+
+
+def _heading(figure: Any, track: PoseTrack, body: Body) -> None:
+    """What it is, and what the colours mean."""
+    width, height = figure.get_size_inches()
+    y = 1 - 0.5 * _HEAD / height
+    name = Path(track.source).name or track.skeleton
+    look = {"va": "center", "parse_math": False}
+    title = name if len(name) <= 40 else f"{name[:37]}..."
+    end = figure.text(0.2 / width, y, title, color=INK, fontsize=14, weight="bold", **look).get_window_extent().x1
+    model = track.model if len(track.model) <= 30 else f"...{track.model[-27:]}"
+    figure.text(end / figure.bbox.width + 0.12 / width, y, f"lifted by {model}", color=FAINT, fontsize=9.5, **look)
+    legend = (("left", LEFT), ("right", RIGHT), ("middle", MIDDLE)) if body.sided else ()
+    for place, (word, colour) in enumerate(legend):
+        x = 1 - (0.2 + 0.75 * (len(legend) - place)) / width
+        figure.text(x, y, f"● {word}", color=colour, fontsize=10, va="center")
