@@ -66,7 +66,7 @@ def read_table(path: str, names: Sequence[str] | None) -> Motion:
 def read_npz(path: str, names: Sequence[str] | None) -> Motion:
     """``positions`` (T, J, 3) and ``names`` (J,) of an NPZ; without ``names``, the `names` given."""
     try:
-        _check_archive(path)
+        check_archive(path)
         with zipfile.ZipFile(path) as archive:
             members = {name.removesuffix(".npy"): name for name in archive.namelist()}
             if "positions" not in members:
@@ -74,14 +74,14 @@ def read_npz(path: str, names: Sequence[str] | None) -> Motion:
                 expected = f"expected positions and names, found {found or 'nothing'}"
                 raise fault(path, None, f"no array 'positions'; {expected}")
             with archive.open(members["positions"]) as file:
-                positions = _array(path, "positions", file)
+                positions = read_array(path, "positions", file)
             if "names" in members:
                 with archive.open(members["names"]) as file:
-                    names = _names(path, _array(path, "names", file))
+                    names = read_names(path, read_array(path, "names", file))
     except InputError:
         raise
     except DAMAGE as error:
-        raise fault(path, None, f"cannot be read: {_reason(error)}") from None
+        raise fault(path, None, f"cannot be read: {reason(error)}") from None
     return _from_array(path, positions, names)
 
 
@@ -89,15 +89,15 @@ def read_npy(path: str, names: Sequence[str] | None) -> Motion:
     """One array (T, J, 3), whose joints are `names`."""
     try:
         with open(path, "rb") as file:
-            positions = _array(path, "the array", file)
+            positions = read_array(path, "the array", file)
     except InputError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        raise fault(path, None, f"cannot be read: {_reason(error)}") from None
+        raise fault(path, None, f"cannot be read: {reason(error)}") from None
     return _from_array(path, positions, names)
 
 
-def _check_archive(path: str) -> None:
+def check_archive(path: str) -> None:
     """Refuse what has no end, such as a device, or is too large: a ZIP is searched from its end."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
@@ -106,7 +106,8 @@ def _check_archive(path: str) -> None:
         raise fault(path, None, f"larger than {MAX_ARCHIVE >> 20} MiB; expected a smaller file (split the clip)")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What an exception says, on one short line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())[:100]
 
@@ -228,12 +229,12 @@ def body_sides(names: Iterable[str]) -> dict[str, str]:
     return sides
 
 
-def _array(path: str, what: str, file: IO[bytes]) -> NDArray[np.generic]:
+def read_array(path: str, what: str, file: IO[bytes]) -> NDArray[np.generic]:
     """An array whose header was judged before a byte of it is unpacked."""
     try:
         _, shape, fortran, dtype = read_npy_header(cast(BinaryIO, file))
     except ValueError as error:
-        raise fault(path, None, f"{what}: not a NumPy array: {_reason(error)}") from None
+        raise fault(path, None, f"{what}: not a NumPy array: {reason(error)}") from None
     if dtype.kind not in "fiuUS":
         raise fault(path, None, f"{what}: of type {str(dtype)[:60]}; expected numbers (objects are never unpickled)")
     count = math.prod(shape)
@@ -248,7 +249,8 @@ def _array(path: str, what: str, file: IO[bytes]) -> NDArray[np.generic]:
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _names(path: str, array: NDArray[np.generic]) -> list[str]:
+def read_names(path: str, array: NDArray[np.generic]) -> list[str]:
+    """An array of names as texts."""
     if array.ndim != 1 or array.dtype.kind != "U":
         raise fault(path, None, f"names: {array.dtype} of shape {array.shape}; expected one text for each joint")
     try:
