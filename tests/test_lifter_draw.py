@@ -17,7 +17,7 @@ from lifter import draw
 from lifter.data.pose_track import PoseTrack
 from lifter.draw import curves, figure, skeletons, tracks, window
 from posesynth import InputError
-from posesynth.draw import BRANCHES, LEFT, MIDDLE, RIGHT
+from posesynth.draw import BRANCHES, LEFT, MIDDLE, RIGHT, view
 
 
 def a_track(name: str = "dog", steps: int = 6, animals: int = 1, **changes: Any) -> PoseTrack:
@@ -161,7 +161,12 @@ def test_every_pose_stands_on_the_floor() -> None:
         assert np.nanmin(stood.poses[step, :, 2]) == pytest.approx(0, abs=1e-6)
         bones, before = np.diff(stood.poses[step], axis=0), np.diff(track.p3d[step, 0], axis=0)
         np.testing.assert_allclose(bones, before, atol=1e-5)
-    assert np.nanmax(np.hypot(stood.poses[..., 0], stood.poses[..., 1])) <= stood.radius
+    # From wherever it is seen, it stays in the room it is said to take.
+    for yaw in range(0, 360, 15):
+        seen = stood.poses @ view(yaw, skeletons._FROM_ABOVE).T
+        assert np.nanmax(np.abs(seen[..., 0])) <= stood.radius
+        assert stood.extent[0] <= np.nanmin(seen[..., 2])
+        assert np.nanmax(seen[..., 2]) <= stood.extent[1]
 
 
 def test_the_window_goes_along_with_an_animal_that_walks() -> None:

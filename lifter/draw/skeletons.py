@@ -105,8 +105,10 @@ class Screen(_Drawing):
         centre, half = self.window.centres[step], self.window.half
         lines = Lines([], [], [])
         for points, tag in zip((self.images[step] - centre) / half, self.tags, strict=True):
-            for whole, more in zip(lines, self.bones(points, np.full(len(points), 0.7)), strict=True):
-                whole.extend(more)
+            one = self.bones(points, np.full(len(points), 0.7))
+            lines.segments.extend(one.segments)
+            lines.colors.extend(one.colors)
+            lines.linewidths.extend(one.linewidths)
             seen = points[np.isfinite(points[:, 0])]
             tag.set_visible(len(seen) > 0)
             if len(seen):
@@ -124,12 +126,7 @@ class Standing(NamedTuple):
 
     poses: Array  # (T, N, 3), NaN where there is none
     radius: float  # of a floor they all stand on
-    height: float
-
-    @property
-    def extent(self) -> tuple[float, float]:
-        """From the front edge of the floor up to its back edge, or to the tallest pose, as seen from above a little."""
-        return -self.radius * _FLAT, max(self.radius * _FLAT, self.height * _UPRIGHT)
+    extent: tuple[float, float]  # from the floor's front edge up to the top, whichever way the floor is turned
 
 
 def standing(p3d: Array) -> Standing:
@@ -140,8 +137,10 @@ def standing(p3d: Array) -> Standing:
     low, high = np.where(lifted, low, 0), np.where(lifted, high, 0)
     base = np.concatenate([(low + high)[:, :2] / 2, low[:, 2:]], axis=-1)
     poses = np.where(on, p3d - base[:, None], np.nan)
-    radius = float(np.nanmax(np.hypot(poses[..., 0], poses[..., 1])))
-    return Standing(poses, 1.08 * radius or 1.0, float(np.nanmax(poses[..., 2])))
+    away = np.hypot(poses[..., 0], poses[..., 1])
+    radius = 1.08 * float(np.nanmax(away)) or 1.0
+    top = float(np.nanmax(away * _FLAT + poses[..., 2] * _UPRIGHT))
+    return Standing(poses, radius, (-radius * _FLAT, max(radius * _FLAT, top)))
 
 
 class Floor(_Drawing):

@@ -143,7 +143,7 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
     side, gap, top = 2.2, 0.24, _HEAD + 0.22
     heights = [side * tall, side * tall_3d, side * tall_3d]
     words = ["2D, as filmed", *(f"3D, from {abs(s):g}° {'left' if s > 0 else 'right'} of the camera" for s in SIDES)]
-    width, height = side * max(len(steps), 3), top + sum(heights) + len(heights) * gap
+    width, height = side * max(len(steps), 2), top + sum(heights) + len(heights) * gap
     figure = new_figure(width, height)
     _heading(figure, track, body)
     for column, step in enumerate(steps):
@@ -178,13 +178,20 @@ def _heading(figure: Any, track: PoseTrack, body: Body) -> None:
     """What it is, and what the colours mean."""
     width, height = figure.get_size_inches()
     y = 1 - 0.5 * _HEAD / height
-    name = Path(track.source).name or track.skeleton
-    look = {"va": "center", "parse_math": False}
-    title = name if len(name) <= 40 else f"{name[:37]}..."
-    end = figure.text(0.2 / width, y, title, color=INK, fontsize=14, weight="bold", **look).get_window_extent().x1
-    model = track.model if len(track.model) <= 30 else f"...{track.model[-27:]}"
-    figure.text(end / figure.bbox.width + 0.12 / width, y, f"lifted by {model}", color=FAINT, fontsize=9.5, **look)
     legend = (("left", LEFT), ("right", RIGHT), ("middle", MIDDLE)) if body.sided else ()
+    x = 0.2 / width
+    for words, look in (
+        (Path(track.source).name or track.skeleton, {"color": INK, "fontsize": 14, "weight": "bold"}),
+        (f"lifted by {track.model}", {"color": FAINT, "fontsize": 9.5}),
+    ):
+        text = figure.text(x, y, words, va="center", parse_math=False, **look)
+        room = (1 - (0.35 + 0.75 * len(legend)) / width) * figure.bbox.width
+        while len(text.get_text()) > 4 and text.get_window_extent().x1 > room:
+            text.set_text(f"{text.get_text()[:-4]}...")
+        if text.get_window_extent().x1 > room:
+            text.remove()
+            break
+        x = text.get_window_extent().x1 / figure.bbox.width + 0.12 / width
     for place, (word, colour) in enumerate(legend):
         x = 1 - (0.2 + 0.75 * (len(legend) - place)) / width
         figure.text(x, y, f"● {word}", color=colour, fontsize=10, va="center")
