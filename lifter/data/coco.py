@@ -112,9 +112,8 @@ def _names(path: str, categories: list[dict[str, Any]], labelled: list[tuple[int
     found: tuple[str, ...] = ()
     for identity in used:
         if identity not in known:
-            raise fault(
-                path, None, f"annotations: category_id {identity[:40]}; expected the id of one of the categories"
-            )
+            expected = "expected the id of one of the categories"
+            raise fault(path, None, f"annotations: category_id {identity[:40]}; {expected}")
         names = known[identity].get("keypoints")
         whose = quote(str(known[identity].get("name", identity)))
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or not names:

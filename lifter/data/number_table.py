@@ -14,6 +14,8 @@ from posesynth.motion.clip import fault, parse
 from posesynth.motion.tables import reason
 from posesynth.yaml_source import quote
 
+Texts = list[tuple[str, ...]]
+
 _BLOCK = 2**23  # bytes parsed at a time
 _LONGEST = 2**20  # bytes of one line: 50,000 numbers
 
@@ -42,9 +44,8 @@ class Table:
                 return None
             self.line += 1
             if len(data) == _LONGEST:
-                raise fault(
-                    self.path, self.line, f"longer than {_LONGEST >> 20} MiB; expected a table of one frame a line"
-                )
+                expected = "expected a table of one frame a line"
+                raise fault(self.path, self.line, f"longer than {_LONGEST >> 20} MiB; {expected}")
             if text := self._decode(data, self.line).removeprefix("\ufeff").strip("\r\n"):
                 return text
         return self._ahead.pop()
@@ -58,14 +59,12 @@ class Table:
         """Make `row`, the one just read, the next line again."""
         self._ahead.append(self.delimiter.join(row))
 
-    def body(
-        self, width: int, texts: list[int], numbers: list[int]
-    ) -> tuple[list[tuple[str, ...]], NDArray[np.float64]]:
+    def body(self, width: int, texts: list[int], numbers: list[int]) -> tuple[Texts, NDArray[np.float64]]:
         """The rest of the table, T lines of `width` cells: those in columns `texts`, and (T, C) in columns `numbers`.
 
         An empty cell among the numbers is NaN.
         """
-        found: list[tuple[str, ...]] = []
+        found: Texts = []
         blocks = [np.empty((0, len(numbers)))]
         for first, lines in self._blocks():
             check_count(self.path, (len(found) + len(lines)) * len(numbers))
