@@ -46,10 +46,9 @@ _DROPPED = {"of", "the", "joint", "keypoint", "kp", "finger"}
 _VOCABULARY = (
     {word for word in _SIDES if len(word) > 1}
     | {*_LIMBS, *_LIMB_PARTS, *_SAME, *_SAME.values(), *_FINGERS, "forehead", "forearm"}
-    | set(
-        "head skull ear eye nose mouth chin jaw throat neck nape withers chest sternum thorax abdomen belly body trunk "
-        "torso spine sacrum pelvis rump croup tail base tip finger upper lower in out antler horn wing antenna".split()
-    )
+    | {"head", "skull", "ear", "eye", "nose", "mouth", "chin", "jaw", "throat", "neck", "nape", "withers", "chest"}
+    | {"sternum", "thorax", "abdomen", "belly", "body", "trunk", "torso", "spine", "sacrum", "pelvis", "rump", "croup"}
+    | {"tail", "base", "tip", "finger", "upper", "lower", "wing", "antenna", "horn", "antler"}
 )
 
 # Joint -> what stands for it where the file has no such name, best first.  "both" is the mean of left and right.

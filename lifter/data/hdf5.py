@@ -68,9 +68,8 @@ def member(path: str, group: Any, name: str, kind: type) -> Any:
         raise fault(path, None, f"{quote(name)} is a link; expected the data in the file itself")
     found = group[name]
     if not isinstance(found, kind):
-        raise fault(
-            path, None, f"{quote(name)} is a {type(found).__name__.lower()}; expected a {kind.__name__.lower()}"
-        )
+        is_a, expected = type(found).__name__.lower(), kind.__name__.lower()
+        raise fault(path, None, f"{quote(name)} is a {is_a}; expected a {expected}")
     if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
         raise fault(path, None, f"{quote(name)} keeps its data in other files; expected it in the file itself")
     return found

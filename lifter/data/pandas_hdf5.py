@@ -54,9 +54,8 @@ def _table(path: str, group: Any) -> tuple[Names, NDArray[np.float64], Frames]:
     table = member(path, group, "table", h5py.Dataset)
     fields = table.dtype.fields or {}
     if "index" not in fields or table.shape is None or len(table.shape) != 1:
-        raise fault(
-            path, None, f"'table': {str(table.dtype)[:60]}; expected records with an index and blocks of values"
-        )
+        expected = "expected records with an index and blocks of values"
+        raise fault(path, None, f"'table': {str(table.dtype)[:60]}; {expected}")
     check_count(path, table.shape[0] * table.dtype.itemsize // 8)
     records = table[()]
     names: Names = []
