@@ -1,1 +1,37 @@
-"""Lifting networks trained on poses from `posesynth`."""
+"""lifter: train a 2D-to-3D network on posesynth's samples, and lift real 2D keypoints with it.
+
+The whole of it::
+
+    model = lifter.load("quadruped")
+    poses = model.lift(p2d)  # (B, N, 2), x right, z up, any unit -> poses.p3d (B, N, 3), poses.o (B, E, 3)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import Config, load_config
+    from .pipeline import Lifter, Poses, load
+    from .train import train
+
+__all__ = ["Config", "Lifter", "Poses", "load", "load_config", "train"]
+
+# Found on first use: importing lifter costs no torch.
+_LAZY = {
+    "Config": ".config",
+    "load_config": ".config",
+    "Lifter": ".pipeline",
+    "Poses": ".pipeline",
+    "load": ".pipeline",
+    "train": ".train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name], __name__), name)
+    raise AttributeError(f"module 'lifter' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -88,17 +88,22 @@ class Commands(click.Group):
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
+    run_command(posesynth, "posesynth", args)
+
+
+def run_command(command: click.Command, name: str, args: list[str] | None) -> NoReturn:
+    """Run a command line as all of this project's are run: faults as ``error:`` lines, and leave with its exit code."""
     _open_streams()
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _warn
-        code = _run(args)
+        code = _run(command, name, args)
     sys.exit(code)
 
 
-def _run(args: list[str] | None) -> int:
+def _run(command: click.Command, name: str, args: list[str] | None) -> int:
     try:
-        code = posesynth(args, prog_name="posesynth", standalone_mode=False)
+        code = command(args, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as help_:

@@ -146,7 +146,7 @@ class Plan:
             "posesynth": FORMAT,
             "stream_version": self.stream_version,
             "skeleton": self.skeleton.text,
-            "sampling": _plain(asdict(self.skeleton.sampling)),
+            "sampling": plain_json(asdict(self.skeleton.sampling)),
             "skeleton_digest": self.skeleton.digest,
             "joints": list(self.skeleton.joints),
             "parents": [int(parent) for parent in self.skeleton.parents],
@@ -223,9 +223,10 @@ def crc32c(data: bytes | NDArray[Any]) -> int:
     return int(google_crc32c.value(data))
 
 
-def _plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
+    """The value with tuples as lists, as JSON gives it back."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain_json(item) for key, item in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -1,0 +1,5 @@
+"""``python -m lifter`` is the ``lifter`` command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,100 @@
+"""A trained network as two files, NAME.safetensors and NAME.json: weights in half precision, skeleton, recipe.
+
+`save_network` writes them, `load_model` gives network and skeleton back, `find_model` knows the shipped ones by name.
+"""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lifter.checkpoint import Tensors, load_tensors, save_tensors
+from lifter.config import Config
+from lifter.networks.lifting import LiftingNet
+from posesynth.errors import InputError, did_you_mean
+from posesynth.schema import skeleton_of
+from posesynth.skeleton import Skeleton
+from posesynth.store.plan import plain_json
+
+VERSION = 1
+MODELS = Path(__file__).parent / "models"
+
+
+def save_network(
+    path: str | os.PathLike[str], net: LiftingNet, skeleton: Skeleton, config: Config, validation: dict[str, float]
+) -> None:
+    """Write the network at `path`, which ends in ``.safetensors``; weights as float16."""
+    tensors = {
+        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in net.state_dict().items()
+    }
+    facts = {
+        "lifter_model": VERSION,
+        "skeleton": skeleton.text,
+        "sampling": plain_json(asdict(skeleton.sampling)),
+        "joints": list(skeleton.joints),
+        "config": asdict(config),
+        "samples": config.samples,
+        "validation": validation,
+    }
+    save_tensors(path, tensors, facts)
+
+
+def shipped_models() -> dict[str, Path]:
+    """Name -> file of the models that come with the package."""
+    return {path.stem: path for path in sorted(MODELS.glob("*.safetensors"))}
+
+
+def find_model(model: str | os.PathLike[str]) -> str:
+    """The file of a shipped model's name, of a run's folder, or the path itself."""
+    name = os.fspath(model)
+    shipped = shipped_models()
+    if name in shipped:
+        return str(shipped[name])
+    if os.path.isdir(name):
+        inside = os.path.join(name, "model.safetensors")
+        if not os.path.exists(inside):
+            raise InputError(f"{name}: holds no model.safetensors; expected a run that `lifter train` has finished")
+        return inside
+    if name.endswith(".safetensors"):
+        return name
+    hint = did_you_mean(name[:64], shipped)
+    raise InputError(f"{name[:100]}: is no model; expected {', '.join(shipped)}, a run or a .safetensors file{hint}")
+
+
+def load_model(model: str | os.PathLike[str]) -> tuple[LiftingNet, Skeleton, dict[str, Any]]:
+    """Network (float32, for inference), skeleton and facts of a model.  InputError where it is none."""
+    path = find_model(model)
+    tensors, facts = load_tensors(path)
+    if facts.get("lifter_model") != VERSION:
+        raise InputError(f"{path}: is no model this version of lifter reads; expected lifter_model {VERSION}")
+    recipe = facts.get("config")
+    if not isinstance(recipe, dict) or set(recipe) != set(Config.__dataclass_fields__):
+        raise InputError(f"{path}: config: is not that of a lifter model")
+    skeleton = skeleton_of(facts.get("skeleton"), facts.get("sampling"), path)
+    config = Config(**recipe)
+    net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output)
+    expected = {name: tensor.shape for name, tensor in net.state_dict().items()}
+    if {name: tensor.shape for name, tensor in tensors.items()} != expected:
+        raise InputError(f"{path}: its weights are not those of its own config and skeleton")
+    net.load_state_dict({name: _single(tensor) for name, tensor in tensors.items()})
+    return net.eval(), skeleton, facts
+
+
+def load_network(model: str | os.PathLike[str], skeleton: Skeleton, config: Config) -> Tensors:
+    """Weights to begin training with: of a model with the same joints and network sizes."""
+    net, theirs, facts = load_model(model)
+    if theirs.joints != skeleton.joints or theirs.parents.tolist() != skeleton.parents.tolist():
+        raise InputError(f"{os.fspath(model)}: is of skeleton '{theirs.name}'; expected the joints of '{skeleton.name}'")
+    for name in ("output", "width", "blocks"):
+        if facts["config"][name] != getattr(config, name):
+            raise InputError(
+                f"{os.fspath(model)}: {name}: is {facts['config'][name]} there and {getattr(config, name)} here; "
+                "expected the same"
+            )
+    return net.state_dict()
+
+
+def _single(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor

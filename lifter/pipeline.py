@@ -1,0 +1,95 @@
+"""From 2D keypoints to 3D poses: `load` a model, then `Lifter.lift`."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from lifter.geometry import spherical
+from lifter.model_file import load_model
+from lifter.networks.lifting import LiftingNet
+from posesynth.errors import InputError
+from posesynth.skeleton import Skeleton
+
+_CHUNK = 8192  # poses at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """B lifted poses, NumPy float32; NaN where a pose had fewer than two joints to go by.
+
+    p3d: (B, N, 3), x right, y away from the camera, z up, root at the origin, in units of the longest edge.
+    o: (B, E, 3), (r, theta, phi) of each bone.  confidence: (B, N) in (0, 1], exp(-expected error in units of the longest
+    edge), or None from a network that gives none.
+    """
+
+    p3d: NDArray[np.float32]
+    o: NDArray[np.float32]
+    confidence: NDArray[np.float32] | None
+
+
+class Lifter:
+    """A trained network.  skeleton: whose joints it takes, in that order.  name: what it was loaded as."""
+
+    def __init__(self, net: LiftingNet, skeleton: Skeleton, name: str, facts: dict[str, Any]) -> None:
+        self.skeleton, self.name, self.facts = skeleton, name, facts
+        self._net = net
+
+    def lift(self, p2d: ArrayLike, visible: ArrayLike | None = None) -> Poses:
+        """Lift poses seen by a camera.
+
+        p2d: (B, N, 2), x right, z up (y of an image with its sign changed), any unit and place; NaN where a joint
+        is not seen.  visible: (B, N) bool, False for joints not to be believed.  Raises InputError on another shape.
+        """
+        points = np.array(p2d, np.float64)
+        joints = len(self.skeleton.joints)
+        if points.ndim != 3 or points.shape[1:] != (joints, 2):
+            raise InputError(f"p2d: has shape {np.shape(p2d)}; expected (B, {joints}, 2)")
+        unseen = ~np.isfinite(points).all(axis=2)
+        if visible is not None:
+            seen = np.asarray(visible)
+            if seen.shape != unseen.shape or seen.dtype != np.bool_:
+                raise InputError(f"visible: is {seen.dtype} {seen.shape}; expected bool {unseen.shape}")
+            unseen |= ~seen
+        points[unseen] = np.nan
+        if self._net.output == "angles" and unseen.any():
+            raise InputError("p2d: has joints that are not seen; this model was trained by the paper's recipe on whole poses")
+        points = self._scaled(points)
+        parts = [self._lift(torch.from_numpy(points[i : i + _CHUNK])) for i in range(0, len(points), _CHUNK)]
+        edges = joints - 1
+        p3d = np.concatenate([part[0] for part in parts] or [np.empty((0, joints, 3), np.float32)])
+        o = np.concatenate([part[1] for part in parts] or [np.empty((0, edges, 3), np.float32)])
+        sure = [part[2] for part in parts if part[2] is not None]
+        confidence = np.concatenate(sure) if sure else None
+        lost = (~unseen).sum(axis=1) < 2
+        for array in (p3d, o, confidence):
+            if array is not None:
+                array[lost] = np.nan
+        return Poses(p3d, o, confidence)
+
+    def _scaled(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
+        """In a unit that float32 holds.  A network of angles wants the root at 0 and the longest edge 1: as long as it looks."""
+        if self._net.output == "angles":
+            points = points - points[:, :1]
+            bones = points[:, 1:] - points[:, self.skeleton.parents[1:]]
+            size = np.sqrt((bones**2).sum(axis=2)).max(axis=1, initial=0.0)
+        else:
+            points = points - np.nanmean(np.where(np.isnan(points).all(1, keepdims=True), 0, points), axis=1, keepdims=True)
+            size = np.nanmax(np.abs(np.nan_to_num(points)), axis=(1, 2), initial=0.0)
+        return (points / np.where(size > 0, size, 1)[:, None, None]).astype(np.float32)
+
+    def _lift(self, points: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
+        with torch.inference_mode():
+            found = self._net(points)
+            o = spherical(found.r, found.d)
+            confidence = None if found.log_error is None else torch.exp(-found.log_error.exp()).numpy()
+        return found.p3d.numpy(), o.numpy(), confidence
+
+
+def load(model: str | os.PathLike[str]) -> Lifter:
+    """The lifter of a shipped model's name (``quadruped``), a run's folder, or a ``.safetensors`` file."""
+    net, skeleton, facts = load_model(model)
+    return Lifter(net, skeleton, os.path.basename(os.fspath(model).rstrip("/")).removesuffix(".safetensors"), facts)

@@ -1,0 +1,319 @@
+"""Training: a source of samples, a step, a log, checkpoints; the same call again goes on where the last one ended.
+
+OUT/config.yaml      the resolved configuration
+OUT/log.jsonl        losses and rates, a line every LOG_EVERY steps
+OUT/checkpoints/     the last two
+OUT/model.*          the network, once it is trained; what `lifter.load` reads
+"""
+
+import fcntl
+import json
+import os
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+import posesynth
+from lifter.checkpoint import Checkpoints
+from lifter.config import Config, load_config
+from lifter.model_file import load_network, save_network
+from lifter.sources import VALIDATION, LiveSource, Source
+from lifter.step import LOSSES, NonFiniteError, Step, learning_rate
+from posesynth.errors import InputError, shown
+from posesynth.skeleton import Skeleton, load_skeleton
+
+LOG_EVERY = 100
+VALIDATE_EVERY = 1000
+VALIDATION_SAMPLES = 4096
+CHECKPOINT_SECONDS = 60.0
+
+Progress = Callable[[int, dict[str, float]], object]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to.  validation: losses on samples that training never sees."""
+
+    steps: int
+    samples: int
+    seconds: float
+    waiting: float
+    validation: dict[str, float]
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """A signal ended the run after a checkpoint."""
+
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(f"stopped after step {step}; the same command goes on from there")
+        self.number = number
+
+
+def train(
+    config: Config,
+    out: str | os.PathLike[str],
+    *,
+    source: Source | None = None,
+    init: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Train a network as `config` says, in the folder `out`; go on where an earlier call ended.
+
+    source: where samples come from instead of the generator; then its skeleton counts.  init: a model or run whose
+    weights are begun with: of the same joints, whatever its ranges.  progress: called with (step, losses).
+    Raises InputError: another run is in `out`, a source that cannot feed the run, a loss that is not a number.
+    Raises Stopped after SIGINT, SIGTERM or SIGUSR1; a second SIGINT ends at once.
+    """
+    fabric = _fabric(config)
+    config, skeleton = _resolved(config, source, fabric)
+    folder = os.fspath(out)
+    with _locked(folder), _signals() as caught:
+        _claim(config, skeleton, folder)
+        step = Step(fabric, skeleton, config, LOG_EVERY)
+        checkpoints = Checkpoints(os.path.join(folder, "checkpoints"))
+        first = _begin(step, checkpoints, config, skeleton, init)
+        log = _Log(os.path.join(folder, "log.jsonl"), first, fabric.global_rank == 0)
+        live = source or LiveSource(skeleton, config.seed, pin_memory=fabric.device.type == "cuda")
+        batches = iter(live.batches(first, config.steps, config.batch))
+        begun = saved = logged = time.monotonic()
+        waiting, done, validation = 0.0, first, dict[str, float]()
+
+        def save() -> None:
+            state, facts = step.state(), _facts(config, skeleton)
+            if fabric.global_rank == 0:
+                checkpoints.save(done, state, facts)
+            fabric.barrier()
+
+        try:
+            while done < config.steps:
+                before = time.monotonic()
+                batch = next(batches)
+                waiting += time.monotonic() - before
+                step(batch, done)
+                done += 1
+                stop = _any_rank(fabric, caught)
+                if done % LOG_EVERY == 0 or done == config.steps or stop:
+                    rows = step.read()
+                    now = time.monotonic()
+                    losses = dict(zip(LOSSES, rows.mean(dim=0).tolist(), strict=True))
+                    record: dict[str, Any] = {"step": done, "samples": done * config.batch, **losses}
+                    record["learning_rate"] = learning_rate(config, done - 1)
+                    record["samples_per_second"] = round(len(rows) * config.batch / max(now - logged, 1e-9), 1)
+                    if done % VALIDATE_EVERY == 0 or done == config.steps:
+                        validation = _validate(step, skeleton, config)
+                        record["validation"] = validation
+                    log.write(record)
+                    logged = now
+                    if progress:
+                        progress(done, losses)
+                if stop or done == config.steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    save()
+                    saved = time.monotonic()
+                if stop and done < config.steps:
+                    raise Stopped(stop, done)
+        except NonFiniteError as error:
+            raise _not_a_number(config, folder, done, error) from None
+        spent = time.monotonic() - begun
+        if not validation:
+            validation = _validate(step, skeleton, config)
+        if fabric.global_rank == 0:
+            save_network(os.path.join(folder, "model.safetensors"), step.net, skeleton, config, validation)
+        fabric.barrier()
+    return Summary(done, done * config.batch, spent, waiting, validation)
+
+
+def _fabric(config: Config) -> Fabric:
+    torch.set_float32_matmul_precision("highest" if config.precision == "32" else "high")
+    on_gpu = torch.cuda.is_available()
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and not on_gpu and _has_bf16())
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    fabric = Fabric(
+        accelerator="cuda" if on_gpu else "cpu",
+        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if ranks > 1 else 1,
+        num_nodes=max(1, ranks // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))),
+        strategy="ddp" if ranks > 1 else "auto",
+        precision="bf16-mixed" if bf16 else "32-true",
+    )
+    fabric.launch()
+    return fabric
+
+
+def _has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 itself; where it does not, they are slower than float32."""
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(supported and supported())
+
+
+def _resolved(config: Config, source: Source | None, fabric: Fabric) -> tuple[Config, Skeleton]:
+    """The configuration with what the skeleton or the source decides, and the skeleton that is trained on."""
+    if config.batch % fabric.world_size:
+        raise InputError(f"batch: is {config.batch} for {fabric.world_size} ranks; expected a multiple of them")
+    if source is not None:
+        if fabric.world_size > 1:
+            raise InputError(f"--from {source.name}: feeds one process; expected no torchrun, or the generator itself")
+        skeleton = source.skeleton
+        config = config.with_values(seed=source.seed, skeleton=skeleton.name)
+    else:
+        skeleton = load_skeleton(config.skeleton)
+        sampling = skeleton.sampling
+        # What the skeleton's own file asks for counts.
+        skeleton = skeleton.with_sampling(
+            noise=sampling.noise or config.noise, missing=sampling.missing or config.missing
+        )
+    return config.with_values(noise=skeleton.sampling.noise, missing=skeleton.sampling.missing), skeleton
+
+
+@contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """The folder, made if need be, kept from a second trainer (not from the other ranks of this one)."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        file = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
+    try:
+        if os.environ.get("RANK", "0") == "0":
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"{folder}: another lifter train is at work here; wait for it, or stop it") from None
+        yield
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Signals ask for an end between two steps; a second SIGINT has its usual effect."""
+    caught: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    try:
+        before = {number: signal.signal(number, note) for number in wanted}
+    except ValueError:  # not the main thread: whoever runs it there handles signals
+        yield caught
+        return
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _any_rank(fabric: Fabric, caught: list[int]) -> int:
+    """The signal that a rank has caught, or 0."""
+    number = caught[0] if caught else 0
+    if fabric.world_size == 1:
+        return number
+    return int(fabric.all_reduce(torch.tensor(float(number), device=fabric.device), reduce_op="max"))  # type: ignore[arg-type]
+
+
+def _claim(config: Config, skeleton: Skeleton, folder: str) -> None:
+    """Save the configuration, or see that the run that is there has the same."""
+    path = os.path.join(folder, "config.yaml")
+    if not os.path.exists(path):
+        strange = [name for name in os.listdir(folder) if name != ".lock"]
+        if strange:
+            raise InputError(f"{folder}: holds '{strange[0]}' and no run; expected a new or empty folder, or a run")
+        partial = path + ".partial"
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(config.yaml())
+        os.replace(partial, path)
+        return
+    there = load_config(path)
+    for name in config.__dataclass_fields__:
+        ours, theirs = getattr(config, name), getattr(there, name)
+        if ours != theirs and not (name == "skeleton" and os.path.basename(ours) == os.path.basename(theirs)):
+            raise InputError(
+                f"{path}: {name}: is {shown(theirs)} in the run that is there and {shown(ours)} in this one; "
+                "expected the same, or another --out"
+            )
+
+
+def _facts(config: Config, skeleton: Skeleton) -> dict[str, Any]:
+    return {
+        "config": config.yaml(),
+        "skeleton_digest": skeleton.digest,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def _begin(
+    step: Step, checkpoints: Checkpoints, config: Config, skeleton: Skeleton, init: str | os.PathLike[str] | None
+) -> int:
+    """Load the last checkpoint, or the weights to begin with; the step to go on with."""
+    found = checkpoints.latest()
+    if found is None:
+        if init is not None:
+            step.net.load_state_dict(load_network(init, skeleton, config))
+        return 0
+    done, tensors, facts = found
+    if facts.get("skeleton_digest") != skeleton.digest:
+        raise InputError(f"{checkpoints.folder}: were trained on another skeleton; expected another --out")
+    names = {name: tensor.shape for name, tensor in step.state().items()}
+    if {name: tensor.shape for name, tensor in tensors.items()} != names:
+        raise InputError(f"{checkpoints.folder}: step {done}: are of another network; expected another --out")
+    if facts.get("threads") != torch.get_num_threads() and step.device.type == "cpu":
+        warnings.warn(
+            f"the checkpoint was made with {facts.get('threads')} threads and this run has {torch.get_num_threads()}: "
+            "it goes on, but not with the same last bits",
+            stacklevel=2,
+        )
+    step.load(tensors)
+    return done
+
+
+def _validate(step: Step, skeleton: Skeleton, config: Config) -> dict[str, float]:
+    """Losses on clean samples that training never reaches."""
+    clean = skeleton.with_sampling(noise=0.0, missing=0.0)
+    batch = posesynth.sample(clean, config.seed, VALIDATION, VALIDATION + VALIDATION_SAMPLES)
+    return step.validate(torch.from_numpy(batch.p2d), torch.from_numpy(batch.o))
+
+
+def _not_a_number(config: Config, folder: str, done: int, error: NonFiniteError) -> InputError:
+    if error.offset is None:
+        return InputError(f"{folder}: a weight is not a number after step {done}; the checkpoint before is kept")
+    bad = (done - 1) // LOG_EVERY * LOG_EVERY + error.offset
+    return InputError(
+        f"{folder}: the loss of step {bad + 1} is not a number (samples {bad * config.batch} to "
+        f"{(bad + 1) * config.batch - 1}); expected a lower learning_rate, the last checkpoint is kept"
+    )
+
+
+class _Log:
+    """JSON lines; what an interrupted run had written beyond its checkpoint is cut off."""
+
+    def __init__(self, path: str, first: int, writes: bool) -> None:
+        self._path, self._writes = path, writes
+        if not writes or not os.path.exists(path):
+            return
+        kept = []
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                try:
+                    if json.loads(line)["step"] <= first:
+                        kept.append(line)
+                except (ValueError, KeyError, TypeError):
+                    break
+        partial = path + ".partial"
+        with open(partial, "w", encoding="utf-8") as file:
+            file.writelines(kept)
+        os.replace(partial, path)
+
+    def write(self, record: dict[str, Any]) -> None:
+        if self._writes:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
