@@ -1,5 +1,6 @@
 """The ``posesynth`` command: parses, calls, prints.  Every fault is one ``error:`` line and exit code 2."""
 
+import io
 import os
 import re
 import sys
@@ -115,10 +116,6 @@ def _run(command: click.Command, name: str, args: list[str] | None) -> int:
         return _complain(error.lines)
     except (KeyboardInterrupt, click.exceptions.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone, as `head` does: that ends a command, it is no fault.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _complain([f"output: cannot be written ({error.strerror or error})"])
@@ -130,8 +127,32 @@ def _open_streams() -> None:
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif _is_file(stream):
+            stream.flush()
+            file = io.BufferedWriter(_Output(stream.fileno(), "wb", closefd=False))
+            lines = stream.line_buffering or stream.write_through
+            setattr(sys, name, io.TextIOWrapper(file, stream.encoding, "backslashreplace", line_buffering=lines))
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _is_file(stream: Any) -> bool:
+    # Python's own; what a program that calls `main` has put in its place stays.
+    buffer = getattr(stream, "buffer", None)
+    return isinstance(getattr(buffer, "raw", buffer), io.FileIO)
+
+
+class _Output(io.FileIO):
+    """A descriptor that drops what nobody reads any more: that `head` has gone is no fault, and stops no command.
+
+    Here, below click, which would end the process with 1.
+    """
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -280,7 +301,9 @@ def stream(skeleton: str, batch: int, n: int | None, seed: int, start: int, arra
     except OSError:
         raise InputError("output: is closed; expected a pipe or a file") from None
     made = _skeleton(skeleton, **sampling)
-    write_stream(made, sys.stdout.buffer, batch_size=batch, n=n, seed=seed, start=start, arrays=_names(arrays))
+    # Not sys.stdout, which drops what nobody reads: an endless stream ends when its reader goes.
+    with open(1, "wb", buffering=0, closefd=False) as file:
+        write_stream(made, file, batch_size=batch, n=n, seed=seed, start=start, arrays=_names(arrays))
 
 
 @posesynth.command()

@@ -1,5 +1,6 @@
 """The command line: what each command does, and that every wrong argument ends in one clear line."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -216,9 +217,32 @@ def test_closed_and_full_streams_end_without_a_traceback(redirection, code):
     assert "Traceback" not in done.stderr
 
 
-def test_a_reader_that_leaves_ends_a_command_quietly():
-    command = f"{sys.executable} -m posesynth inspect human --png /dev/null | head -c 1"
-    done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[1]
+def shell(command, folder, timeout=120):
+    """A shell command in which `posesynth` is this one, in a folder."""
+    script = f"posesynth() {{ '{sys.executable}' -m posesynth \"$@\"; }}; {command}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=timeout, cwd=folder, env=environment
     )
-    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["", "--help", "generate --help", "--version", "skeletons", "validate dog",
+                                     "inspect dog", "stream -s dog", "generate -s dog --n 1000 --out new.zarr"])  # fmt: skip
+def test_a_reader_that_leaves_ends_a_command_quietly(command, tmp_path):
+    buffered = "PYTHONUNBUFFERED=" + ("1" if len(command) % 2 else "")  # Python has other streams then
+    done = shell(f"export {buffered}; posesynth {command} 2>err | true; echo ${{PIPESTATUS[0]}}; cat err", tmp_path)
+    assert done.stdout == "0\n"
+    if "new.zarr" in command:
+        assert (tmp_path / "new.zarr" / "manifest.json").exists()
+
+
+def test_verify_keeps_its_exit_code_where_nobody_reads(run, tmp_path):
+    run(*GENERATE, "--out", "q.zarr")
+    code = "posesynth verify q.zarr 2>&1 | true; echo ${PIPESTATUS[0]}"
+    assert shell(code, tmp_path).stdout == "0\n"
+    (tmp_path / "q.zarr" / "o" / "c.0.0.0").write_bytes(b"")
+    assert shell(code, tmp_path).stdout == "1\n"
+
+
+def test_an_error_is_an_error_where_nobody_reads(tmp_path):
+    assert shell("posesynth validate dgo 2>&1 | true; echo ${PIPESTATUS[0]}", tmp_path).stdout == "2\n"
