@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import warnings
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -52,6 +51,92 @@ def train(preset: str, config_file: str | None, out: str, source: str | None, in
     _train(config, out, source, init)
 
 
+@lifter.command()
+@click.argument("keypoints", metavar="KEYPOINTS")
+@click.option("--model", default="quadruped", show_default=True, help="A shipped model, a run, or a .safetensors file.")
+@click.option("--map", "keypoint_map", metavar="FILE", help="A YAML that says which keypoint is which joint.")
+@click.option(
+    "--min-confidence", type=float, default=0.6, show_default=True, help="Keypoints below it are not believed."
+)
+@click.option("--out", required=True, metavar="FILE", help="Where the poses go: .h5, .csv or .npz.")
+def lift(keypoints: str, model: str, keypoint_map: str | None, min_confidence: float, out: str) -> None:
+    """Lift 2D keypoints to 3D poses: DeepLabCut csv and h5, SLEAP h5, COCO json, plain csv and npz."""
+    from lifter.data.matching import describe
+    from lifter.data.poses import check_pose_path, write_poses
+
+    check_pose_path(out)
+    load, lift_file = _pipeline()
+    track, matched = lift_file(load(model), keypoints, keypoint_map, min_confidence)
+    print(describe(matched))
+    lifted = int((track.p3d[..., 0] == track.p3d[..., 0]).all(axis=2).sum())
+    write_poses(out, track)
+    some = f" of {len(track.individuals)} individuals" if len(track.individuals) > 1 else ""
+    print(f"{out}: {lifted} poses lifted in {len(track.frames)} frames{some}, lengths in units of the longest edge")
+
+
+@lifter.command()
+@click.argument("motions", nargs=-1, required=True, metavar="MOTION...")
+@click.option("--model", default="quadruped", show_default=True, help="A shipped model, a run, or a .safetensors file.")
+@click.option("--map", "joint_map", metavar="NAME|FILE", help="A joint map, as for posesynth coverage.")
+@click.option(
+    "--views", type=click.Choice(["any", "filmed"]), default="any", show_default=True, help="Of SO(3), or as filmed."
+)
+@click.option("--noise", type=float, default=0.0, show_default=True, help="Of the 2D, as a share of the body's length.")
+@click.option("--missing", type=float, default=0.0, show_default=True, help="Probability that a joint is hidden.")
+@click.option("--unit", type=click.Choice(["m", "cm", "mm"]), help="Of the motion's coordinates.")
+@click.option("--seed", type=Size(0, 2**64), default=0, show_default=True, help="Of views, noise and hidden joints.")
+@click.option("--json", "json_file", metavar="FILE", help="The table as JSON, too.")
+def evaluate(motions: tuple[str, ...], model: str, json_file: str | None, **options: Any) -> None:
+    """Measure a model on real 3D motion, seen by virtual cameras: MPJPE, P-MPJPE, PCK, AUC, reprojection."""
+    from lifter.evaluate import evaluate as run
+
+    load, _ = _pipeline()
+    found = run(load(model), motions, **options)
+    print(found.table())
+    if json_file is not None:
+        try:
+            with open(json_file, "x", encoding="utf-8") as file:
+                file.write(json.dumps(found.json(), indent=2) + "\n")
+        except OSError as error:
+            raise InputError(f"{json_file}: cannot be written ({error.strerror})") from None
+
+
+@lifter.command()
+@click.argument("poses", metavar="POSES")
+@click.option("--video", "out", required=True, metavar="FILE", help="An .mp4, .gif, or .png for a panel.")
+@click.option("--fps", type=float, default=30.0, show_default=True, help="Frames a second.")
+@click.option("--individual", metavar="NAME", help="Only this one.")
+def show(poses: str, out: str, fps: float, individual: str | None) -> None:
+    """Draw lifted poses beside the 2D they come from."""
+    from lifter.data.poses import read_poses
+
+    try:
+        from lifter.draw import show as draw
+    except ModuleNotFoundError as error:
+        raise InputError(f"drawing needs {error.name}: pip install 'posesynth[draw]'") from None
+    print(draw(read_poses(poses), out, fps, individual))
+
+
+@lifter.command()
+def models() -> None:
+    """List the models that come with the package."""
+    from lifter.model_file import load_model, shipped_models
+
+    for name in shipped_models():
+        _, skeleton, facts = load_model(name)
+        print(
+            f"{name}: {len(skeleton.joints)} joints, {facts['samples']:,} samples, {facts['config']['output']} output"
+        )
+
+
+def _pipeline() -> Any:
+    try:
+        from lifter.pipeline import lift_file, load
+    except ModuleNotFoundError as error:
+        raise InputError(f"lifting needs {error.name}: pip install 'posesynth[lifter]'") from None
+    return load, lift_file
+
+
 def _train(config: Config, out: str, where: str | None, init: str | None) -> None:
     from tqdm import tqdm
 
@@ -78,7 +163,8 @@ def _train(config: Config, out: str, where: str | None, init: str | None) -> Non
     if first:
         share = 100 * summary.waiting / max(summary.seconds, 1e-9)
         figures = ", ".join(f"{name} {summary.validation[name]:.4f}" for name in ("L_sym", "L_el", "L_ed"))
-        print(f"{out}: {summary.samples} samples; validation {figures}; {summary.seconds:.1f} s, {share:.1f} % of it waiting")
+        spent = f"{summary.seconds:.1f} s, {share:.1f} % of it waiting"
+        print(f"{out}: {summary.samples} samples; validation {figures}; {spent}")
         _draw_curves(out)
 
 

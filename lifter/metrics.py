@@ -146,7 +146,7 @@ def _in_box(predicted: ArrayLike, truth: ArrayLike, valid: ArrayLike | None) -> 
 
 def _similarity(p: Array, t: Array, scored: Mask) -> Array:
     """`p` after the rotation, scale and translation that bring its scored joints nearest to those of `t`."""
-    import roma  # type: ignore[import-untyped]
+    import roma
     import torch
 
     centre = _centre(t, scored)

@@ -1,4 +1,4 @@
-"""From 2D keypoints to 3D poses: `load` a model, then `Lifter.lift`."""
+"""From 2D keypoints to 3D poses: `load` a model, then `Lifter.lift` arrays or `lift_file` a file of keypoints."""
 
 import os
 from dataclasses import dataclass
@@ -8,18 +8,22 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from lifter.data.keypoints import load_keypoints
+from lifter.data.matching import KeypointMap, bind, guess_map, load_keypoint_map
+from lifter.data.poses import PoseTrack
 from lifter.geometry import spherical
 from lifter.model_file import load_model
 from lifter.networks.lifting import LiftingNet
 from posesynth.errors import InputError
 from posesynth.skeleton import Skeleton
 
+FEWEST = 3  # joints that must be seen for a pose to be lifted
 _CHUNK = 8192  # poses at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """B lifted poses, NumPy float32; NaN where a pose had fewer than two joints to go by.
+    """B lifted poses, NumPy float32; NaN where fewer than FEWEST joints of a pose were seen.
 
     p3d: (B, N, 3), x right, y away from the camera, z up, root at the origin, in units of the longest edge.
     o: (B, E, 3), (r, theta, phi) of each bone.  confidence: (B, N) in (0, 1], exp(-expected error in units of the longest
@@ -56,7 +60,9 @@ class Lifter:
             unseen |= ~seen
         points[unseen] = np.nan
         if self._net.output == "angles" and unseen.any():
-            raise InputError("p2d: has joints that are not seen; this model was trained by the paper's recipe on whole poses")
+            raise InputError(
+                "p2d: has joints that are not seen; this model was trained by the paper's recipe on whole poses"
+            )
         points = self._scaled(points)
         parts = [self._lift(torch.from_numpy(points[i : i + _CHUNK])) for i in range(0, len(points), _CHUNK)]
         edges = joints - 1
@@ -64,7 +70,7 @@ class Lifter:
         o = np.concatenate([part[1] for part in parts] or [np.empty((0, edges, 3), np.float32)])
         sure = [part[2] for part in parts if part[2] is not None]
         confidence = np.concatenate(sure) if sure else None
-        lost = (~unseen).sum(axis=1) < 2
+        lost = (~unseen).sum(axis=1) < min(FEWEST, joints)
         for array in (p3d, o, confidence):
             if array is not None:
                 array[lost] = np.nan
@@ -77,11 +83,15 @@ class Lifter:
             bones = points[:, 1:] - points[:, self.skeleton.parents[1:]]
             size = np.sqrt((bones**2).sum(axis=2)).max(axis=1, initial=0.0)
         else:
-            points = points - np.nanmean(np.where(np.isnan(points).all(1, keepdims=True), 0, points), axis=1, keepdims=True)
+            points = points - np.nanmean(
+                np.where(np.isnan(points).all(1, keepdims=True), 0, points), axis=1, keepdims=True
+            )
             size = np.nanmax(np.abs(np.nan_to_num(points)), axis=(1, 2), initial=0.0)
         return (points / np.where(size > 0, size, 1)[:, None, None]).astype(np.float32)
 
-    def _lift(self, points: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
+    def _lift(
+        self, points: torch.Tensor
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
         with torch.inference_mode():
             found = self._net(points)
             o = spherical(found.r, found.d)
@@ -93,3 +103,41 @@ def load(model: str | os.PathLike[str]) -> Lifter:
     """The lifter of a shipped model's name (``quadruped``), a run's folder, or a ``.safetensors`` file."""
     net, skeleton, facts = load_model(model)
     return Lifter(net, skeleton, os.path.basename(os.fspath(model).rstrip("/")).removesuffix(".safetensors"), facts)
+
+
+def lift_file(
+    lifter: Lifter,
+    keypoints: str | os.PathLike[str],
+    keypoint_map: str | os.PathLike[str] | None = None,
+    min_confidence: float = 0.6,
+) -> tuple[PoseTrack, KeypointMap]:
+    """The poses of a file of 2D keypoints, of every frame and individual, and the joint map that was used.
+
+    keypoint_map: a YAML (`lifter.data.matching`); without one, joints are matched by name.  Keypoints with a confidence
+    below min_confidence are not believed.  Raises InputError for a file that cannot be read or does not fit.
+    """
+    if not 0 <= min_confidence <= 1:
+        raise InputError(f"min_confidence: is {min_confidence}; expected 0 to 1")
+    found = load_keypoints(keypoints)
+    skeleton = lifter.skeleton
+    if keypoint_map is None:
+        matched = guess_map(found, skeleton)
+    else:
+        matched = load_keypoint_map(keypoint_map, found, skeleton)
+    p2d = bind(found, matched, min_confidence)
+    frames, individuals, joints = p2d.shape[:3]
+    poses = lifter.lift(p2d.reshape(-1, joints, 2))
+    sure = poses.confidence
+    track = PoseTrack(
+        p3d=poses.p3d.reshape(frames, individuals, joints, 3),
+        p2d=p2d.astype(np.float32),
+        confidence=None if sure is None else sure.reshape(frames, individuals, joints),
+        joints=skeleton.joints,
+        parents=tuple(skeleton.parents.tolist()),
+        individuals=found.individuals,
+        frames=found.frames,  # type: ignore[arg-type]  # all numbers or all names, as its readers give them
+        skeleton=skeleton.name,
+        model=lifter.name,
+        source=os.path.basename(found.source),
+    )
+    return track, matched

@@ -1,6 +1,6 @@
 """One step of training: losses, gradients, Adam; on a GPU as one CUDA graph, for there the launches cost most.
 
-    batch -> device -> losses -> backward -> Adam, and the losses kept on the device until somebody asks
+batch -> device -> losses -> backward -> Adam, and the losses kept on the device until somebody asks
 """
 
 import math

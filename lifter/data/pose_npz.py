@@ -36,7 +36,7 @@ def write(path: str, write: Write, track: PoseTrack) -> None:
     if track.confidence is not None:
         arrays["confidence"] = track.confidence
     memory = io.BytesIO()
-    np.savez(memory, allow_pickle=False, format=np.array(_FORMAT), **arrays)  # type: ignore[arg-type]
+    np.savez(memory, allow_pickle=False, format=np.array(_FORMAT), **arrays)
     write(memory.getbuffer())
 
 

@@ -60,7 +60,7 @@ class PoseTrack:
         if len({type(frame) for frame in self.frames}) > 1 or type(self.frames[0]) not in (int, str):
             raise InputError("frames: are of several kinds; expected whole numbers, or names of images")
         if isinstance(self.frames[0], int):
-            if not -(2**63) <= min(self.frames) <= max(self.frames) < 2**63:  # type: ignore[type-var, operator]
+            if not -(2**63) <= min(self.frames) <= max(self.frames) < 2**63:
                 raise InputError("frames: a number does not fit 64 bits; expected numbers of frames")
         else:
             _check_texts("frames", self.frames)

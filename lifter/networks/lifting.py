@@ -22,8 +22,8 @@ _TINY = 1e-6
 class Prediction(NamedTuple):
     """What a network says of B poses, in units of the longest edge.
 
-    r: (B, E) lengths.  d: (B, E, 3) unit vectors.  p3d: (B, N, 3), root at the origin.  log_error: (B, N), the logarithm
-    of the expected distance between predicted and true joint, poses moved to their own centres; None from ``angles``.
+    r: (B, E) lengths.  d: (B, E, 3) unit vectors.  p3d: (B, N, 3), root at the origin.  log_error: (B, N), logarithm of
+    the expected distance between predicted and true joint, poses moved to their own centres; None from ``angles``.
     """
 
     r: Tensor
