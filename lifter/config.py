@@ -119,7 +119,8 @@ def load_config(path: str | os.PathLike[str], base: Config | None = None) -> Con
     if tree is None or tree.kind != "map":
         raise faults.stop(1, 1, "file", "is not a mapping", "expected a configuration such as 'steps: 50000'")
     check_keys(faults, tree, "", [field.name for field in fields(Config)])
-    values = {name: _value(faults, node, name) for name, node in tree.entries.items() if hasattr(Config, name)}
+    known = Config.__dataclass_fields__
+    values: dict[str, Any] = {name: _value(faults, node, name) for name, node in tree.entries.items() if name in known}
     if faults:
         raise faults.error()
     if "skeleton" in values and (beside := Path(source).parent / str(values["skeleton"])).is_file():

@@ -86,7 +86,9 @@ def load_network(model: str | os.PathLike[str], skeleton: Skeleton, config: Conf
     """Weights to begin training with: of a model with the same joints and network sizes."""
     net, theirs, facts = load_model(model)
     if theirs.joints != skeleton.joints or theirs.parents.tolist() != skeleton.parents.tolist():
-        raise InputError(f"{os.fspath(model)}: is of skeleton '{theirs.name}'; expected the joints of '{skeleton.name}'")
+        raise InputError(
+            f"{os.fspath(model)}: is of skeleton '{theirs.name}'; expected the joints of '{skeleton.name}'"
+        )
     for name in ("output", "width", "blocks"):
         if facts["config"][name] != getattr(config, name):
             raise InputError(

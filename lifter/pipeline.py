@@ -26,8 +26,8 @@ class Poses:
     """B lifted poses, NumPy float32; NaN where fewer than FEWEST joints of a pose were seen.
 
     p3d: (B, N, 3), x right, y away from the camera, z up, root at the origin, in units of the longest edge.
-    o: (B, E, 3), (r, theta, phi) of each bone.  confidence: (B, N) in (0, 1], exp(-expected error in units of the longest
-    edge), or None from a network that gives none.
+    o: (B, E, 3), (r, theta, phi) of each bone.  confidence: (B, N) in (0, 1], exp(-expected error), the error in units of
+    the longest edge; None from a network that gives none.
     """
 
     p3d: NDArray[np.float32]
@@ -63,8 +63,8 @@ class Lifter:
             raise InputError(
                 "p2d: has joints that are not seen; this model was trained by the paper's recipe on whole poses"
             )
-        points = self._scaled(points)
-        parts = [self._lift(torch.from_numpy(points[i : i + _CHUNK])) for i in range(0, len(points), _CHUNK)]
+        scaled = torch.from_numpy(self._scaled(points))
+        parts = [self._lift(scaled[i : i + _CHUNK]) for i in range(0, len(scaled), _CHUNK)]
         edges = joints - 1
         p3d = np.concatenate([part[0] for part in parts] or [np.empty((0, joints, 3), np.float32)])
         o = np.concatenate([part[1] for part in parts] or [np.empty((0, edges, 3), np.float32)])
@@ -77,17 +77,17 @@ class Lifter:
         return Poses(p3d, o, confidence)
 
     def _scaled(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
-        """In a unit that float32 holds.  A network of angles wants the root at 0 and the longest edge 1: as long as it looks."""
-        if self._net.output == "angles":
-            points = points - points[:, :1]
-            bones = points[:, 1:] - points[:, self.skeleton.parents[1:]]
-            size = np.sqrt((bones**2).sum(axis=2)).max(axis=1, initial=0.0)
-        else:
-            points = points - np.nanmean(
-                np.where(np.isnan(points).all(1, keepdims=True), 0, points), axis=1, keepdims=True
-            )
-            size = np.nanmax(np.abs(np.nan_to_num(points)), axis=(1, 2), initial=0.0)
-        return (points / np.where(size > 0, size, 1)[:, None, None]).astype(np.float32)
+        """About the first joint that is seen, in units of the longest edge as it looks.
+
+        That is what a network of angles was trained on, as near as 2D can tell; the others have a unit of their own,
+        and want only numbers that float32 holds.
+        """
+        seen = ~np.isnan(points[:, :, 0])
+        points = points - points[np.arange(len(points)), seen.argmax(axis=1)][:, None]
+        bones = points[:, 1:] - points[:, self.skeleton.parents[1:]]
+        size = np.nan_to_num(np.hypot(bones[..., 0], bones[..., 1])).max(axis=1, initial=0.0)
+        scaled: NDArray[np.float32] = (points / np.where(size > 0, size, 1)[:, None, None]).astype(np.float32)
+        return scaled
 
     def _lift(
         self, points: torch.Tensor

@@ -147,7 +147,7 @@ class Step:
     def _captured(self) -> Any:
         """The eager step as a CUDA graph.  Capturing takes some steps, which are undone."""
         before = {name: tensor.clone() for name, tensor in self.state().items()}
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):

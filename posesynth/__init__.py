@@ -12,12 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
-from .kinematics import forward, inverse
-from .sampler import Batch, sample
-from .skeleton import Skeleton, load_skeleton
 
 if TYPE_CHECKING:
+    from .kinematics import forward, inverse
     from .pipe import read_stream
+    from .sampler import Batch, sample
+    from .skeleton import Skeleton, load_skeleton
     from .store import Dataset, open  # noqa: A004
     from .stream import PoseStream
 
@@ -35,13 +35,24 @@ __all__ = [
     "sample",
 ]
 
-# Found on first use, so that importing posesynth costs numpy and numba but not zarr, h5py or torch.
-_LAZY = {"Dataset": ".store", "open": ".store", "PoseStream": ".stream", "read_stream": ".pipe"}
+# Found on first use: the command line then answers Ctrl-C, and `posesynth --help`, before Numba is loaded.
+_HOMES = {
+    "Batch": ".sampler",
+    "Dataset": ".store",
+    "PoseStream": ".stream",
+    "Skeleton": ".skeleton",
+    "forward": ".kinematics",
+    "inverse": ".kinematics",
+    "load_skeleton": ".skeleton",
+    "open": ".store",
+    "read_stream": ".pipe",
+    "sample": ".sampler",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name], __name__), name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module 'posesynth' has no attribute '{name}'")
 
 

@@ -263,8 +263,9 @@ def generate(
                 done = distributed.generate(plan, target, dask, shards=shards, progress=bar.update)
         except KeyboardInterrupt:
             bar.close()
-            there = store.target(target).found_at
-            print(f"stopped; the same command goes on from what is in {there}", file=sys.stderr)
+            place = store.target(target)
+            goes_on = f"the same command goes on from what is in {place.found_at}"
+            print(f"stopped; {goes_on if place.identity() else 'nothing was written'}", file=sys.stderr)
             raise
     kept = f", {done.reused} there already" if done.reused else ""
     state = "the set is complete" if done.complete else "the other shards are still to come"

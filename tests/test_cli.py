@@ -227,7 +227,8 @@ def shell(command, folder, timeout=120):
 
 
 @pytest.mark.parametrize("command", ["", "--help", "generate --help", "--version", "skeletons", "validate dog",
-                                     "inspect dog", "stream -s dog", "generate -s dog --n 1000 --out new.zarr"])  # fmt: skip
+                                     "inspect dog", "stream -s dog",
+                                     "generate -s dog --n 1000 --out new.zarr"])  # fmt: skip
 def test_a_reader_that_leaves_ends_a_command_quietly(command, tmp_path):
     buffered = "PYTHONUNBUFFERED=" + ("1" if len(command) % 2 else "")  # Python has other streams then
     done = shell(f"export {buffered}; posesynth {command} 2>err | true; echo ${{PIPESTATUS[0]}}; cat err", tmp_path)

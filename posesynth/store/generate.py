@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from multiprocessing import get_context, parent_process
+from typing import Any
 
 from posesynth.errors import InputError, shown
 from posesynth.sampler import cores
@@ -164,13 +165,41 @@ def _pool(
         yield executor, in_flight or 2 * cores(), 1
     elif workers > 1:
         count = min(workers, max(todo, 1))
-        with ProcessPoolExecutor(count, get_context("spawn"), initializer=_in_worker) as processes:
+        with _Processes(count, get_context("spawn"), initializer=_in_worker) as processes:
             yield processes, count, 1
     else:
         # One more than cores, for while some wait for the disk.
         count = max(1, min(cores() + 1, todo))
         with ThreadPoolExecutor(count) as pool:
             yield pool, count, max(1, cores() // count)
+
+
+class _Processes(ProcessPoolExecutor):
+    """Processes that Ctrl-C does not reach, from their first moment on; `submit` is what starts them."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """See `Executor`."""
+        with _interrupts_held():
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C comes at the end of it; a process that is started meanwhile inherits that it is blocked."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where signals are not handled
+        return
+    held: list[int] = []
+    # Blocked for this thread only: another may take the signal, and Python calls the handler here all the same.
+    handler = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+        if held:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _in_worker() -> None:
