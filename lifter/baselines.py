@@ -26,8 +26,9 @@ def laid_flat(skeleton: Skeleton, p2d: Array) -> Array:
     bones = p2d[:, 1:] - p2d[:, skeleton.parents[1:]]
     longest = np.nan_to_num(np.linalg.norm(bones, axis=2)).max(axis=1)
     flat = flat / np.where(longest > 0, longest, 1)[:, None, None]
-    flat[seen.sum(1) < 2] = np.nan
-    return np.stack([flat[..., 0], np.zeros_like(flat[..., 0]), flat[..., 1]], axis=-1)
+    found = np.stack([flat[..., 0], np.zeros_like(flat[..., 0]), flat[..., 1]], axis=-1)
+    found[seen.sum(1) < 2] = np.nan
+    return found
 
 
 def mean_pose(poses: Array) -> Array | None:

@@ -203,7 +203,13 @@ def evaluate(
 
 
 def _lift(lifter: Lifts) -> Callable[[Array], Array]:
-    return lambda p2d: np.asarray(lifter.lift(p2d).p3d, np.float64)
+    def lift(p2d: Array) -> Array:
+        p3d = np.asarray(lifter.lift(p2d).p3d, np.float64)
+        if p3d.shape != (*p2d.shape[:2], 3):
+            raise InputError(f"{lifter.name}: lifts {p2d.shape} to {p3d.shape}; expected {(*p2d.shape[:2], 3)}")
+        return p3d
+
+    return lift
 
 
 def _baselines(
@@ -228,7 +234,7 @@ def _score(predicted: Array, seen: Seen, body: float, posed: bool) -> dict[str, 
     valid = np.isfinite(seen.truth).all(2)
     truth = seen.truth / body
     # A lifter cannot know how large the animal is: its longest edge is taken to be as long as the true one.
-    predicted = predicted * (seen.longest / body)[:, None, None] if predicted.shape == truth.shape else predicted
+    predicted = predicted * (seen.longest / body)[:, None, None]
     found = {"p_mpjpe": metrics.p_mpjpe(predicted, truth, valid)}
     if not posed:
         return found | {metric: np.full(len(truth), np.nan) for metric in (*LENGTHS[:2], *PLAIN)}
@@ -254,7 +260,7 @@ def _row(clip: str, method: str, values: dict[str, Array]) -> Row:
 
 
 def _share(name: str, value: object) -> float:
-    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else -1.0
+    number = -1.0 if isinstance(value, bool) or not isinstance(value, Real) else float(value)
     if not 0 <= number < 1:  # nor NaN
         raise InputError(f"{name}: is {shown(value)}; expected a share, from 0 to below 1")
     return number
@@ -269,7 +275,7 @@ def _rules(found: Evaluation) -> list[str]:
         f"{found.lifter}: real poses of '{found.skeleton}' lifted from ground-truth 2D (orthographic)",
         f"poses: {poses}, {found.views_per_frame} views of {found.frames} frames (1 in {found.frames_every}){left_out}",
         f"views: {VIEWS[found.views]}; seed {found.seed}",
-        f"2D: noise {100 * found.noise:g} % of the body length; {100 * found.missing:g} % of joints hidden, scored anyway",
+        f"2D: noise {100 * found.noise:g} % of the body length; {100 * found.missing:g} % of joints hidden, yet scored",
         scored + (f"; the motion has no {', '.join(found.not_scored)}" if found.not_scored else ""),
         f"body length (mean of each pose's longest edge): {lengths}",
         f"unit: {found.unit}" if found.unit else "unit: the motion file's own (not given)",
@@ -289,8 +295,9 @@ def _columns(found: Evaluation) -> list[str]:
         rows.append([row.clip, row.method, lifted, *lengths, *shares, *boxed])
     widths = [max(len(row[c]) for row in rows) for c in range(len(head))]
     lines = []
-    for row in rows:
-        cells = [cell.ljust(w) if c < 2 else cell.rjust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))]
+    for texts in rows:
+        pairs = enumerate(zip(texts, widths, strict=True))
+        cells = [text.ljust(width) if c < 2 else text.rjust(width) for c, (text, width) in pairs]
         lines.append("  ".join(cells).rstrip())
     return lines
 

@@ -48,8 +48,8 @@ class Clip:
 class Seen:
     """B views of real poses, in the clip's unit.
 
-    truth: (B, N, 3), x right, y away from the camera, z up, about the mean of the joints; NaN where not known.  longest:
-    (B,), the longest edge.  p2d: (B, N, 2), what the lifter gets; NaN where not known or hidden.
+    truth: (B, N, 3), x right, y away from the camera, z up, about the mean of the joints; NaN where not known.
+    longest: (B,), the longest edge.  p2d: (B, N, 2), what the lifter gets; NaN where not known or hidden.
     """
 
     truth: Array
