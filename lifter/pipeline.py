@@ -26,8 +26,8 @@ class Poses:
     """B lifted poses, NumPy float32; NaN where fewer than FEWEST joints of a pose were seen.
 
     p3d: (B, N, 3), x right, y away from the camera, z up, root at the origin, in units of the longest edge.
-    o: (B, E, 3), (r, theta, phi) of each bone.  confidence: (B, N) in (0, 1], exp(-expected error), the error in units of
-    the longest edge; None from a network that gives none.
+    o: (B, E, 3), (r, theta, phi) of each bone.  confidence: (B, N) in (0, 1], exp(-expected error), that error in units
+    of the longest edge; None from a network that gives none.
     """
 
     p3d: NDArray[np.float32]
