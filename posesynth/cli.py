@@ -6,6 +6,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -116,6 +117,10 @@ def _run(command: click.Command, name: str, args: list[str] | None) -> int:
         return _complain(error.lines)
     except (KeyboardInterrupt, click.exceptions.Abort):
         return INTERRUPTED
+    except RuntimeError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # so Python 3.11 tells of one while a class is made
+            return INTERRUPTED
+        raise
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _complain([f"output: cannot be written ({error.strerror or error})"])
@@ -253,20 +258,21 @@ def generate(
     needed, free = store.space(plan, target)
     there = "" if free is None else f", {store.size(free)} are free"
     print(f"{target}: {n:,} samples, {_count(plan.shards, 'shard')}; needs {store.size(needed)}{there}", flush=True)
-    with _bar(n, "samples") as bar:
-        try:
+    try:
+        with _bar(n, "samples") as bar:
             if dask is None:
                 done = store.generate(plan, target, workers=workers, shards=shards, progress=bar.update)
             else:
                 from . import distributed
 
                 done = distributed.generate(plan, target, dask, shards=shards, progress=bar.update)
-        except KeyboardInterrupt:
-            bar.close()
-            place = store.target(target)
-            goes_on = f"the same command goes on from what is in {place.found_at}"
-            print(f"stopped; {goes_on if place.identity() else 'nothing was written'}", file=sys.stderr)
-            raise
+    except KeyboardInterrupt:
+        place, left = store.target(target), "nothing was written"
+        with suppress(InputError, OSError):
+            if place.identity() is not None:
+                left = f"the same command goes on from what is in {place.found_at}"
+        print(f"stopped; {left}", file=sys.stderr)
+        raise
     kept = f", {done.reused} there already" if done.reused else ""
     state = "the set is complete" if done.complete else "the other shards are still to come"
     print(f"{target}: {_count(done.written, 'shard')} written{kept}; {state}")

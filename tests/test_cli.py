@@ -1,8 +1,10 @@
 """The command line: what each command does, and that every wrong argument ends in one clear line."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -247,3 +249,47 @@ def test_verify_keeps_its_exit_code_where_nobody_reads(run, tmp_path):
 
 def test_an_error_is_an_error_where_nobody_reads(tmp_path):
     assert shell("posesynth validate dgo 2>&1 | true; echo ${PIPESTATUS[0]}", tmp_path).stdout == "2\n"
+
+
+@pytest.mark.parametrize("out", ["i.zarr", "i.h5"])
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.25, 0.4])
+def test_ctrl_c_while_workers_start_is_quiet(out, delay, tmp_path):
+    command = ["generate", "-s", "dog", "--n", "50M", "--shard", "65536", "--out", out, "--workers", "2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "posesynth", *command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        process.stdout.readline()  # what it needs; the workers start now
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    begun = [path.name for path in tmp_path.iterdir()]
+    told = f"the same command goes on from what is in {begun[0]}" if begun else "nothing was written"
+    assert err.split("\n") == [f"stopped; {told}", "", ""]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Error calling __set_name__")])
+def test_ctrl_c_is_130_and_tells_what_there_is(error, run, monkeypatch):
+    import posesynth.store
+
+    def interrupted(*_, **__):
+        raise error from KeyboardInterrupt()
+
+    monkeypatch.setattr(posesynth.store, "generate", interrupted)
+    code, _, err = run(*GENERATE)
+    assert code == 130
+    if isinstance(error, KeyboardInterrupt):
+        assert "stopped; nothing was written" in err
+    assert "Traceback" not in err
+
+
+def test_the_command_listens_before_numba_is_loaded():
+    code = "import posesynth.cli, sys; print([m for m in ('numba', 'numpy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.stdout == "[]\n"
