@@ -1,7 +1,9 @@
 """Pictures of sampled poses: a sheet of poses, near bones over far ones."""
 
+import errno
 import math
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +14,7 @@ from .errors import InputError
 from .kinematics import forward
 from .sampler import Batch
 from .skeleton import Skeleton
+from .store.folder import LocalFolder
 
 PAPER, INK, FAINT, SHADE = "#faf7f2", "#2b2d3a", "#85879a", "#e9e3d8"
 LEFT, RIGHT, MIDDLE = "#e4572e", "#2f7fb5", "#4a4e69"
@@ -79,10 +82,24 @@ def sheet(skeleton: Skeleton, rows: Sequence[Row], path: Path, title: str) -> No
     legend = ((0.80, "left", LEFT), (0.86, "right", RIGHT), (0.93, "middle", MIDDLE)) if skeleton.symmetric else ()
     for x, name, colour in legend:
         figure.text(x, 1 - 0.5 * _HEAD / height, f"● {name}", color=colour, fontsize=11, va="center")
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Write a picture: whole, or not at all and what was there stays."""
+    drawn = BytesIO()
     try:
-        figure.savefig(path, dpi=110, facecolor=PAPER)
+        figure.savefig(drawn, format=path.suffix[1:] or "png", dpi=110, facecolor=PAPER)
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder")
+        if path.exists() and not path.is_file():  # a pipe or a device has no other file put in its place
+            path.write_bytes(drawn.getbuffer())
+        else:
+            whole = path.resolve()  # what a link leads to
+            LocalFolder(whole.parent).put(whole.name, drawn.getbuffer())
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be written; {error}") from None
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise InputError(f"{path}: cannot be written; {reason}") from None
 
 
 def view(yaw: float, pitch: float) -> NDArray[np.float64]:

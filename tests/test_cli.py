@@ -1,5 +1,6 @@
 """The command line: what each command does, and that every wrong argument ends in one clear line."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -201,6 +202,35 @@ def test_inspect_overwrites_only_a_picture_that_is_named(run, tmp_path):
     assert (tmp_path / "dog.png").read_text() == "mine"
     run("inspect", "dog", "--png", "dog.png")
     assert (tmp_path / "dog.png").stat().st_size > 10_000
+
+
+def test_a_picture_that_cannot_be_written_leaves_what_was_there(run, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "old.png").write_text("mine")
+    for name in ("old.png", "new.png"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            code, _, err = run("inspect", "dog", "--png", name)
+        assert code == 2
+        assert err == f"error: {name}: cannot be written; No space left on device\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["old.png"]
+    assert (tmp_path / "old.png").read_text() == "mine"
+    for name, reason in (("gone/a.png", "there is no such folder"), ("a.xyz", "Format 'xyz' is not supported")):
+        code, _, err = run("inspect", "dog", "--png", name)
+        assert code == 2
+        assert f"{name}: cannot be written; {reason}" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["old.png"]
+
+
+def test_a_picture_goes_where_a_link_leads_and_into_a_device(run, tmp_path):
+    (tmp_path / "link.png").symlink_to("real.png")
+    assert run("inspect", "dog", "--png", "link.png")[0] == 0
+    assert (tmp_path / "link.png").is_symlink()
+    assert (tmp_path / "real.png").stat().st_size > 10_000
+    assert run("inspect", "dog", "--png", "/dev/null")[0] == 0
+    assert not Path("/dev/null").is_file()
 
 
 def test_skeletons_lists_what_ships(run):
