@@ -213,7 +213,13 @@ def _skeleton(name: str, **overrides: Any) -> Any:
 _skeleton_option = click.option(
     "--skeleton", "-s", required=True, help="A built-in (see `posesynth skeletons`) or the path of a YAML file."
 )
-_seed_option = click.option("--seed", type=Size(below=2**64), default=0, show_default=True, help="Which endless set.")
+_seed_option = click.option(
+    "--seed",
+    type=Size(below=2**64),
+    default=0,
+    show_default=True,
+    help="Which of the 2^64 endless sets of this skeleton: equal seeds, equal samples.",
+)
 
 
 def _names(value: str) -> tuple[str, ...]:
@@ -230,7 +236,8 @@ def _names(value: str) -> tuple[str, ...]:
     "--arrays",
     default="p2d,o",
     show_default=True,
-    help="Of p2d, o, p3d, o_up, rotation, visibility; separated by commas.",
+    help="What is stored, separated by commas: p2d and o always, and any of p3d (the joints in 3D), o_up (the bones "
+    "of the upright pose), rotation (upright to seen), visibility (of each joint).",
 )
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
 @click.option(
@@ -257,8 +264,8 @@ def generate(
     target = out if out is not None else f"{made.name}.zarr"
     needed, free = store.space(plan, target)
     there = "" if free is None else f", {store.size(free)} are free"
-    print(f"{target}: {n:,} samples, {_count(plan.shards, 'shard')}; needs {store.size(needed)}{there}", flush=True)
     try:
+        print(f"{target}: {n:,} samples, {_count(plan.shards, 'shard')}; needs {store.size(needed)}{there}", flush=True)
         with _bar(n, "samples") as bar:
             if dask is None:
                 done = store.generate(plan, target, workers=workers, shards=shards, progress=bar.update)
@@ -366,6 +373,8 @@ def inspect(what: str, png: Path | None, seed: int) -> None:
     from . import inspection
 
     if what.rstrip("/").endswith((".zarr", ".h5", ".hdf5")):
+        if click.get_current_context().get_parameter_source("seed") is click.core.ParameterSource.COMMANDLINE:
+            raise InputError("--seed: picks the samples of a skeleton, a data set has its own; expected none")
         inspection.dataset(what, png)
     else:
         inspection.skeleton(what, png, seed)

@@ -186,6 +186,17 @@ def test_angles_that_look_like_radians_are_one_warning_line(run, tmp_path):
     assert [line[:9] for line in err.splitlines()] == ["warning: "]
 
 
+def test_inspect_refuses_a_seed_for_a_set_and_speaks_of_options_it_has(run, tmp_path):
+    run(*GENERATE, "--out", "q.zarr")
+    code, _, err = run("inspect", "q.zarr", "--seed", "7")
+    assert (code, err[:15]) == (2, "error: --seed: ")
+    (tmp_path / "q.zarr" / "manifest.json").unlink()
+    code, _, err = run("inspect", "q.zarr")
+    assert code == 2
+    assert "q.zarr: is not finished; expected the same posesynth generate run again" in err
+    assert "allow_incomplete" not in err
+
+
 def test_inspect_draws_the_deepest_chain(run, tmp_path):
     bones = "".join(f"  j{i}: {{parent: j{i - 1}, theta: [0, 90], phi: [0, 90]}}\n" for i in range(1, 1024))
     (tmp_path / "chain.yaml").write_text(f"posesynth: 1\nname: chain\nroot: j0\njoints:\n{bones}")

@@ -281,8 +281,7 @@ def test_a_limit_on_file_size_is_one_clear_line(tmp_path: Path, ending: str, lim
     assert finish(store_child.start(store_child.run_with_small_files, plan, path, str(log), limit)) == 2
     lines = log.read_text().splitlines()
     assert len(lines) == 1
-    assert "cannot be written (File too large); " in lines[0]
-    assert "bytes are still needed and " in lines[0]
+    assert lines[0].endswith("cannot be written (File too large)")
     generate(plan, path)
     assert contents(tmp_path / "set") == reference(plan, tmp_path / "whole", ending)
 
@@ -356,7 +355,20 @@ def test_a_read_only_place_is_one_clear_line(tmp_path: Path, ending: str) -> Non
     line, code = done.stderr.splitlines()
     assert code == "code 2"
     assert line.startswith("error: ")
-    assert "cannot be written (Read-only file system)" in line
+    assert line.endswith("cannot be written (Read-only file system)")
+
+
+def test_a_finished_set_in_a_read_only_place_is_checked(tmp_path: Path, ending: str) -> None:
+    script = """
+        mkdir "$3"; mount -t tmpfs -o size=64m none "$3"
+        "$0" -c "$1" "$2" "$3/set.$4" once
+        mount -o remount,ro "$3"
+        "$0" -c "$1" "$2" "$3/set.$4" once
+    """
+    done = namespace_python(script, json.dumps(sys.path), str(tmp_path / "disk"), ending)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = done.stdout.splitlines()
+    assert first == second
 
 
 def test_too_little_space_is_said_at_once(tmp_path: Path, ending: str) -> None:
@@ -385,6 +397,45 @@ def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
             assert len(error.value.lines) == 1
             assert name in error.value.lines[0]
     assert tree(tmp_path) == before
+
+
+def test_what_is_not_a_set_is_said_without_advice_for_another_command(tmp_path: Path) -> None:
+    (tmp_path / "notes.zarr").mkdir()
+    (tmp_path / "notes.zarr" / "notes.txt").write_text("mine")
+    (tmp_path / "notes.h5").write_text("mine")
+    for name in ("notes.zarr", "notes.h5"):
+        for call in (open, verify):
+            with pytest.raises(
+                InputError, match=r"is not a posesynth data set.*; expected one that posesynth generate"
+            ):
+                call(tmp_path / name)
+        with pytest.raises(InputError, match=r"is not a posesynth data set.*; expected a path where nothing is yet"):
+            generate(small_plan(), tmp_path / name)
+
+
+def test_a_set_inside_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outer = tmp_path / "set.zarr"
+    generate(small_plan(), outer)
+    (tmp_path / "link").symlink_to(outer)
+    before = tree(tmp_path)
+    inside = [outer / "sub.zarr", outer / "p2d" / "sub.h5", tmp_path / "link" / "sub.zarr"]
+    for path in inside:
+        with pytest.raises(InputError, match=r"lies inside the data set .*set\.zarr; expected a path outside it"):
+            generate(small_plan(), path)
+    monkeypatch.chdir(outer)
+    with pytest.raises(InputError, match="lies inside the data set"):
+        generate(small_plan(), "sub.zarr")
+    assert tree(tmp_path) == before
+    (tmp_path / "mine.zarr").mkdir()  # a folder's name alone says nothing
+    generate(small_plan(), tmp_path / "mine.zarr" / "sub.zarr")
+
+
+def test_a_folder_in_the_place_of_a_shard_is_not_said_to_be_too_little_space(tmp_path: Path) -> None:
+    path = tmp_path / "set.zarr"
+    interrupt(small_plan(), str(path))
+    (path / "o" / "c.2.0.0").mkdir()
+    with pytest.raises(InputError, match=r"cannot be written \(Is a directory\)$"):
+        generate(small_plan(), path)
 
 
 def test_a_symbolic_link_inside_a_set_is_refused(tmp_path: Path) -> None:

@@ -435,3 +435,19 @@ def reads_right_or_not_at_all(path: Path) -> None:
         lines = ()
         assert_same(read, expected_of(PLAN))
     assert all("\n" not in line and len(line) < 300 + len(str(path)) for line in lines)
+
+
+def test_a_shard_that_is_a_link_is_one_fault(tmp_path: Path) -> None:
+    generate(PLAN, tmp_path / "set.zarr")
+    shard = tmp_path / "set.zarr" / "o" / "c.1.0.0"
+    shard.rename(tmp_path / "elsewhere")
+    shard.symlink_to(tmp_path / "elsewhere")
+    assert [finding.fault for finding in verify(tmp_path / "set.zarr").findings] == ["is not a plain file"]
+
+
+def test_a_difference_is_told_from_where_it_begins(tmp_path: Path) -> None:
+    generate(PLAN, tmp_path / "set.zarr")
+    shard = tmp_path / "set.zarr" / "o" / "c.1.0.0"
+    shard.write_bytes(bytes(shard.stat().st_size))
+    (finding,) = verify(tmp_path / "set.zarr").findings
+    assert finding.fault == "differs from sample 2000 on"

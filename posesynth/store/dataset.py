@@ -14,7 +14,7 @@ from posesynth.errors import InputError
 from posesynth.sampler import Batch
 from posesynth.skeleton import Skeleton
 from posesynth.store.plan import Plan, plan_of
-from posesynth.store.target import Source, target
+from posesynth.store.target import Source, identity_of, target
 
 if TYPE_CHECKING:
     from posesynth.store.torch_dataset import BatchDataset
@@ -138,14 +138,9 @@ def open(path: str | os.PathLike[str], allow_incomplete: bool = False) -> Datase
     """
     place = target(path)
     try:
-        identity = place.identity()
-        if identity is None:
-            raise InputError(f"{place.where}: there is no data set; expected one that posesynth generate has written")
-        plan = plan_of(identity, place.where)
+        plan = plan_of(identity_of(place), place.where)
         if not allow_incomplete and not place.is_complete():
-            raise InputError(
-                f"{place.where}: is not finished; run the same posesynth generate again, or pass allow_incomplete=True"
-            )
+            raise InputError(f"{place.where}: is not finished; expected the same posesynth generate run again")
         return Dataset(place.source(plan), place.where)
     except OSError as error:
         raise InputError(f"{place.where}: cannot be read ({error.strerror or error})") from None

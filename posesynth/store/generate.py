@@ -1,12 +1,13 @@
 """Writing a data set: `generate`, which starts, resumes and mends alike, and the pure `write_shard` it repeats."""
 
+import errno
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from multiprocessing import get_context, parent_process
@@ -17,7 +18,7 @@ from posesynth.sampler import cores
 from posesynth.store.folder import BusyError
 from posesynth.store.manifest import ShardRecord
 from posesynth.store.plan import Plan, check_stream, difference
-from posesynth.store.target import HDF5_ENDINGS, Target, target
+from posesynth.store.target import HDF5_ENDINGS, ForeignError, Target, target
 
 Progress = Callable[[int], object]
 
@@ -65,6 +66,7 @@ def generate(
     check_stream(plan, place.where)
     _check_options(plan, place, workers, shards)
     with as_input_error(place, plan):
+        _check_outside(place)
         _check_same(plan, place)
         _check_space(plan, place)
         with place.lock(shared=shards is not None):
@@ -97,8 +99,22 @@ def _check_options(plan: Plan, place: Target, workers: int, shards: tuple[int, i
         raise InputError(*faults)
 
 
+def _check_outside(place: Target) -> None:
+    """InputError inside another set, of which the new files would be no part."""
+    above = place.where if "://" in place.where else os.path.realpath(os.path.dirname(place.where))
+    while "/" in above.strip("/"):
+        if above != place.where and above.endswith(".zarr"):
+            with suppress(ForeignError):
+                if target(above).identity() is not None:
+                    raise InputError(f"{place.where}: lies inside the data set {above}; expected a path outside it")
+        above = above.rpartition("/")[0]
+
+
 def _check_same(plan: Plan, place: Target) -> None:
-    there = place.identity()
+    try:
+        there = place.identity()
+    except ForeignError as error:
+        raise InputError(f"{error}; expected a path where nothing is yet") from None
     if there is None:
         return
     field = difference(plan.identity, there)
@@ -251,7 +267,7 @@ def _finish_together(plan: Plan, place: Target) -> bool:
 
 @contextmanager
 def as_input_error(place: Target, plan: Plan | None = None) -> Iterator[None]:
-    """Turn what the system refuses into one clear line; with a plan, also how much space is needed and free."""
+    """Turn what the system refuses into one clear line; with a plan, on a full disk, how much is needed and free."""
     try:
         yield
     except BrokenProcessPool:
@@ -267,7 +283,8 @@ def as_input_error(place: Target, plan: Plan | None = None) -> Iterator[None]:
         elif plan is None:
             reason = f"cannot be read ({error.strerror or error})"
         else:
-            reason = f"cannot be written ({error.strerror or error}){_space_left(place, plan)}"
+            left = _space_left(place, plan) if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            reason = f"cannot be written ({error.strerror or error}){left}"
         raise InputError(f"{place.where}: {reason}") from None
 
 

@@ -4,6 +4,7 @@ While it is written it is called .NAME.partial, has its full size on disk, and c
 it is renamed.  What the file looks like is in `hdf5_frame`.
 """
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from posesynth.store.folder import free_bytes, lock_file, plain, sync_directory
 from posesynth.store.hdf5_frame import SMALLEST_BLOCK, Frame, block_bytes, find_blocks, make_frame, read_block
 from posesynth.store.manifest import Json, Piece, ShardRecord
 from posesynth.store.plan import Arrays, Plan, crc32c, difference
-from posesynth.store.target import Finding
+from posesynth.store.target import Finding, ForeignError
 
 _WRITE = 2**24  # bytes handed to the system at a time
 _BLOCK_START = b'{"identity": {'
@@ -46,10 +47,7 @@ class Hdf5Set:
             if found is not None:
                 return dict(found[0]["identity"])
         if os.path.lexists(self.where):
-            raise InputError(
-                f"{self.where}: is not a posesynth data set, or too damaged to tell; "
-                "expected a path where nothing is yet"
-            )
+            raise ForeignError(f"{self.where}: is not a posesynth data set, or too damaged to tell")
         return None
 
     def check(self, plan: Plan, repair: bool) -> None:
@@ -110,7 +108,13 @@ class Hdf5Set:
         """See `Target`.  What is locked is the partial file, empty where there is nothing to write."""
         while True:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            file = plain(os.open(self.partial, flags, 0o666), self.partial)
+            try:
+                file = plain(os.open(self.partial, flags, 0o666), self.partial)
+            except OSError as error:
+                if error.errno not in (errno.EROFS, errno.EACCES) or not self.is_complete():
+                    raise
+                file = -1
+                break  # nothing can be begun here, but what is finished can be checked
             try:
                 lock_file(file, shared, self.where)
                 with suppress(FileNotFoundError):  # renamed or removed by whoever had the lock until now
@@ -120,6 +124,9 @@ class Hdf5Set:
                 os.close(file)
                 raise
             os.close(file)
+        if file < 0:
+            yield
+            return
         try:
             yield
         finally:
@@ -135,7 +142,8 @@ class Hdf5Set:
         ours = _is_ours(self.partial)
         if self._is_begun(plan, self.where) and not self._frame_faults(plan, self.where):
             if ours and describe(self.partial) is None:  # a run was killed before it had written anything
-                os.truncate(self.partial, 0)
+                with suppress(FileNotFoundError):  # where none can be made
+                    os.truncate(self.partial, 0)
             return True
         if not ours:
             raise InputError(f"{self.partial}: was not made by posesynth; expected it moved out of the way")

@@ -15,6 +15,7 @@ from posesynth.store.plan import Arrays, Plan
 
 HDF5_ENDINGS = (".h5", ".hdf5")
 ENDINGS = (".zarr", *HDF5_ENDINGS)
+_EXPECTED = "expected one that posesynth generate has written"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
@@ -27,6 +28,10 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.fault}"
+
+
+class ForeignError(InputError):
+    """What is here is not a data set of ours, or too damaged to tell; says so, but not what was expected."""
 
 
 class Source(Protocol):
@@ -48,7 +53,7 @@ class Target(Protocol):
         """Where what is there lies: `where`, or a file that is not finished beside it."""
 
     def identity(self) -> Json | None:
-        """The attributes of the set that is here, None where nothing is yet.  InputError where something else is."""
+        """The attributes of the set that is here, None where nothing is yet.  ForeignError where something else is."""
 
     def check(self, plan: Plan, repair: bool) -> None:
         """InputError where what says what the set is cannot be so, or (repair) says two things."""
@@ -100,6 +105,17 @@ class Target(Protocol):
 
     def discard_strays(self, plan: Plan) -> None:
         """Remove shards of ours that the plan does not have."""
+
+
+def identity_of(place: Target) -> Json:
+    """The attributes of a set that should be there; InputError where there is none."""
+    try:
+        identity = place.identity()
+    except ForeignError as error:
+        raise InputError(f"{error}; {_EXPECTED}") from None
+    if identity is None:
+        raise InputError(f"{place.where}: there is no data set; {_EXPECTED}")
+    return identity
 
 
 def target(path: str | os.PathLike[str]) -> Target:

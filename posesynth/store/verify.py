@@ -15,7 +15,7 @@ from posesynth.sampler import cores
 from posesynth.store.generate import as_input_error, size
 from posesynth.store.manifest import Piece, ShardRecord
 from posesynth.store.plan import Plan, check_stream, plan_of
-from posesynth.store.target import Finding, Target, target
+from posesynth.store.target import Finding, Target, identity_of, target
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,7 @@ def verify(
     """
     place = target(path)
     with as_input_error(place):
-        identity = place.identity()
-        if identity is None:
-            raise InputError(f"{place.where}: there is no data set; expected one that posesynth generate has written")
-        plan = plan_of(identity, place.where)
+        plan = plan_of(identity_of(place), place.where)
         check_stream(plan, place.where)
         place.check(plan, repair)
         faults, records, checked = _check(plan, place, range(plan.shards), progress)
@@ -80,6 +77,7 @@ def _check(
     claims: dict[int, ShardRecord] = {}
     with suppress(InputError):
         claims = place.claims(plan)
+    named = {fault.place for fault in faults}
     sound, checked = {}, 0
     if not place.is_complete():  # of shards that nobody says are written, one line is enough
         faults.append(Finding(place.found_at, f"{len(claims)} of {plan.shards} shards are known to be written"))
@@ -89,7 +87,7 @@ def _check(
             checked += length
             if progress:
                 progress(length)
-            faults += found
+            faults += [fault for fault in found if fault.place not in named]
             if not found and k in claims and claims[k] != record:
                 faults.append(Finding(f"{place.where}: shard {k}", "is right, but its digests are not the manifest's"))
             elif not found:
@@ -130,16 +128,16 @@ def _shard(plan: Plan, place: Target, k: int) -> tuple[list[Finding], ShardRecor
         if found is None:
             faults.setdefault(name, "is missing")
         elif len(found) < len(expected):
-            faults.setdefault(name, f"is cut short in {what}")
+            faults.setdefault(name, f"is cut short from {what} on")
         elif found != expected:
-            faults.setdefault(name, f"differs in {what}")
+            faults.setdefault(name, f"differs from {what} on")
         else:
             digests[name].update(found)
 
-    for first, last, made in plan.blocks(start, stop):
+    for first, _, made in plan.blocks(start, stop):
         for name in plan.arrays:
             if name not in faults:
-                compare(name, place.encoded(plan, name, made), f"samples {first} to {last - 1}")
+                compare(name, place.encoded(plan, name, made), f"sample {first}")
     for name in plan.arrays:
         if name not in faults:
             compare(name, place.tail(plan, name, k), "its index")

@@ -30,7 +30,7 @@ from posesynth.store.manifest import (
     records_of,
 )
 from posesynth.store.plan import Arrays, Plan, crc32c, difference, package_version, plan_of
-from posesynth.store.target import Finding
+from posesynth.store.target import Finding, ForeignError
 
 MANIFEST = "manifest.json"
 GROUP = "zarr.json"
@@ -76,9 +76,7 @@ class ZarrSet:
         attributes = _attributes(self.folder.read(GROUP))  # another job of an array may have begun the set just now
         if attributes is not None:
             return attributes
-        raise InputError(
-            f"{self.where}: holds something that is not a posesynth data set; expected a path where nothing is yet"
-        )
+        raise ForeignError(f"{self.where}: is not a posesynth data set, or too damaged to tell")
 
     def check(self, plan: Plan, repair: bool) -> None:
         """See `Target`."""
