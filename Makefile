@@ -13,7 +13,7 @@ PINS := pyproject.toml requirements.lock
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo [N=25M]  generate 1M (or N) quadruped samples, verify them, draw a few: demo/"
+	@echo "make demo [N=25M]  1M (or N) samples, verified and drawn; a brief training; a 2D track lifted to 3D: demo/"
 	@echo "make test          lint, documentation, test suite"
 	@echo "make test-long     the checks that take minutes"
 	@echo "make bench         the figures of docs/benchmarks.md, measured here"
@@ -26,7 +26,13 @@ demo: .venv/demo.stamp
 	$(BIN)/posesynth generate --skeleton quadruped --n $(N) --out $(DATA)
 	$(BIN)/posesynth verify $(DATA)
 	$(BIN)/posesynth inspect $(DATA) --png demo/quadruped.png
-	@echo "Samples: $(DATA)   Picture: demo/quadruped.png"
+	$(BIN)/lifter train --skeleton quadruped --steps 300 --batch 100 --width 128 --out demo/brief
+	$(BIN)/python examples/trot.py demo
+	$(BIN)/lifter lift demo/trot.csv --model quadruped --out demo/poses.csv
+	$(BIN)/lifter show demo/poses.csv --video demo/trot.gif
+	$(BIN)/lifter show demo/poses.csv --video demo/trot.png
+	$(BIN)/lifter evaluate demo/trot.npz --model quadruped
+	@echo "Samples: $(DATA)   Sampled poses: demo/quadruped.png   Lifted: demo/poses.csv demo/trot.gif demo/trot.png"
 
 test: lint docs
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -57,7 +63,7 @@ clean:
 	    $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python .venv/bin/python install --quiet pip; }
 
 .venv/demo.stamp: $(PINS) | .venv/bin/python
-	$(PIP) --editable '.[draw]'
+	$(PIP) --editable '.[draw,lifter]'
 	@touch $@
 
 .venv/dev.stamp: $(PINS) | .venv/bin/python
