@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .config import Config, load_config
     from .pipeline import Lifter, Poses, load
-    from .train import train
+    from .training import train
 
 __all__ = ["Config", "Lifter", "Poses", "load", "load_config", "train"]
 
@@ -23,7 +23,7 @@ _LAZY = {
     "Lifter": ".pipeline",
     "Poses": ".pipeline",
     "load": ".pipeline",
-    "train": ".train",
+    "train": ".training",
 }
 
 

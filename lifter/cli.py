@@ -142,8 +142,8 @@ def _train(config: Config, out: str, where: str | None, init: str | None) -> Non
 
     try:
         from lifter.sources import source_of
-        from lifter.train import Stopped
-        from lifter.train import train as run
+        from lifter.training import Stopped
+        from lifter.training import train as run
     except ModuleNotFoundError as error:
         raise InputError(f"training needs {error.name}: pip install 'posesynth[lifter]'") from None
     source = None if where is None else source_of(where)

@@ -4,6 +4,7 @@ A run's resolved configuration is saved beside it; unknown keys and values of an
 """
 
 import os
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,8 @@ class Config:
             if value not in choices:
                 hint = did_you_mean(value, choices) if isinstance(value, str) else ""
                 faults.append(f"{name}: is {shown(value)}; expected {' or '.join(choices)}{hint}")
-        if not isinstance(self.skeleton, str) or not self.skeleton:
-            faults.append(f"skeleton: is {shown(self.skeleton)}; expected a built-in name or a path")
+        if not _is_path(self.skeleton):
+            faults.append(f"skeleton: is {shown(self.skeleton)}; expected a built-in name, or a path of one plain line")
         if faults:
             raise InputError(*faults)
 
@@ -78,6 +79,8 @@ class Config:
         return replace(self, **values)
 
 
+_LONGEST = 4096  # of a path
+_DIGITS = re.compile("0|[1-9][0-9]{0,19}")
 _WHOLE = {
     "seed": (0, 2**64 - 1),
     "steps": (1, 10**9),
@@ -93,6 +96,12 @@ _NUMBERS = {
     "clean": Limit(0, 1, "a share", ""),
 }
 _CHOICES = {"output": OUTPUTS, "schedule": SCHEDULES, "precision": PRECISIONS}
+
+
+def _is_path(value: object) -> bool:
+    """Whether a YAML file gives it back as it was."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) == len(value) <= _LONGEST
+
 
 PRESETS = {
     "default": Config(),
@@ -132,11 +141,11 @@ def _value(faults: Faults, node: Node, name: str) -> int | float | str | None:
     if name in _CHOICES:
         return read_choice(faults, node, name, _CHOICES[name])
     if name == "skeleton":
-        return read_line(faults, node, name, 4096)
+        return read_line(faults, node, name, _LONGEST)
     if name in _NUMBERS:
         return read_number(faults, node, name, _NUMBERS[name])
     low, high = _WHOLE[name]
-    if node.kind == "plain" and node.text.isdecimal() and len(node.text) <= 20 and low <= int(node.text) <= high:
+    if node.kind == "plain" and _DIGITS.fullmatch(node.text) and low <= int(node.text) <= high:
         return int(node.text)
     faults.add(node, name, f"{node.show()} is no such number", f"expected a whole number from {low} to {high}")
     return None

@@ -25,10 +25,14 @@ MODELS = Path(__file__).parent / "models"
 def save_network(
     path: str | os.PathLike[str], net: LiftingNet, skeleton: Skeleton, config: Config, validation: dict[str, float]
 ) -> None:
-    """Write the network at `path`, which ends in ``.safetensors``; weights as float16."""
-    tensors = {
-        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in net.state_dict().items()
-    }
+    """Write the network at `path`, which ends in ``.safetensors``; weights as float16.
+
+    Means and variances of the batch norms stay float32: they may be too large or too small for float16.
+    """
+    tensors = dict(net.state_dict())
+    for name, weight in net.named_parameters():
+        if bool(torch.isfinite(half := weight.detach().half()).all()):
+            tensors[name] = half
     facts = {
         "lifter_model": VERSION,
         "skeleton": skeleton.text,

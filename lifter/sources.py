@@ -69,14 +69,17 @@ class PipeSource:
             raise InputError(
                 f"stream: ends after {self._reader.n} samples; expected {steps * batch - there} for {steps} steps"
             )
-        at = there
+        return self._read(there, first, steps * batch)
+
+    def _read(self, at: int, first: int, stop: int) -> Iterator[TensorBatch]:
         for made in self._reader:
+            end = at + len(made.p2d)
             if at >= first:
-                yield TensorBatch(torch.from_numpy(made.p2d), torch.from_numpy(made.o), start=at, next_index=at + batch)
-            at += batch
-            if at >= steps * batch:
+                yield TensorBatch(torch.from_numpy(made.p2d), torch.from_numpy(made.o), start=at, next_index=end)
+            at = end
+            if at >= stop:
                 return
-        raise InputError(f"stream: ends at sample {at}; expected {steps * batch}")
+        raise InputError(f"stream: ends at sample {at}; expected {stop}")
 
 
 class StoredSource:

@@ -8,6 +8,7 @@ OUT/model.*          the network, once it is trained; what `lifter.load` reads
 
 import fcntl
 import json
+import logging
 import os
 import signal
 import time
@@ -34,6 +35,8 @@ LOG_EVERY = 100
 VALIDATE_EVERY = 1000
 VALIDATION_SAMPLES = 4096
 CHECKPOINT_SECONDS = 60.0
+
+_CONFIG = "config.yaml"
 
 Progress = Callable[[int, dict[str, float]], object]
 
@@ -76,15 +79,18 @@ def train(
     config, skeleton = _resolved(config, source, fabric)
     folder = os.fspath(out)
     with _locked(folder), _signals() as caught:
-        _claim(config, skeleton, folder)
+        _claim(config, folder)
         step = Step(fabric, skeleton, config, LOG_EVERY)
         checkpoints = Checkpoints(os.path.join(folder, "checkpoints"))
         first = _begin(step, checkpoints, config, skeleton, init)
         log = _Log(os.path.join(folder, "log.jsonl"), first, fabric.global_rank == 0)
         live = source or LiveSource(skeleton, config.seed, pin_memory=fabric.device.type == "cuda")
         batches = iter(live.batches(first, config.steps, config.batch))
+        fabric.barrier()  # no rank looks at the folder any more
+        if fabric.global_rank == 0:
+            _save_config(config, folder)
         begun = saved = logged = time.monotonic()
-        waiting, done, validation = 0.0, first, dict[str, float]()
+        waiting, done, read, validation = 0.0, first, first, dict[str, float]()
 
         def save() -> None:
             state, facts = step.state(), _facts(config, skeleton)
@@ -99,9 +105,10 @@ def train(
                 waiting += time.monotonic() - before
                 step(batch, done)
                 done += 1
-                stop = _any_rank(fabric, caught)
+                stop, due = _together(fabric, caught, time.monotonic() - saved > CHECKPOINT_SECONDS)
                 if done % LOG_EVERY == 0 or done == config.steps or stop:
                     rows = step.read()
+                    read = done
                     now = time.monotonic()
                     losses = dict(zip(LOSSES, rows.mean(dim=0).tolist(), strict=True))
                     record: dict[str, Any] = {"step": done, "samples": done * config.batch, **losses}
@@ -114,13 +121,13 @@ def train(
                     logged = now
                     if progress:
                         progress(done, losses)
-                if stop or done == config.steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if stop or done == config.steps or due:
                     save()
                     saved = time.monotonic()
                 if stop and done < config.steps:
                     raise Stopped(stop, done)
         except NonFiniteError as error:
-            raise _not_a_number(config, folder, done, error) from None
+            raise _not_a_number(config, folder, _bad_step(step, error, read, done)) from None
         spent = time.monotonic() - begun
         if not validation:
             validation = _validate(step, skeleton, config)
@@ -131,6 +138,7 @@ def train(
 
 
 def _fabric(config: Config) -> Fabric:
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells which precision it was asked for
     torch.set_float32_matmul_precision("highest" if config.precision == "32" else "high")
     on_gpu = torch.cuda.is_available()
     bf16 = config.precision == "bf16" or (config.precision == "auto" and not on_gpu and _has_bf16())
@@ -212,25 +220,25 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _any_rank(fabric: Fabric, caught: list[int]) -> int:
-    """The signal that a rank has caught, or 0."""
+def _together(fabric: Fabric, caught: list[int], due: bool) -> tuple[int, bool]:
+    """The signal that a rank has caught, or 0, and whether a checkpoint is due on one: all ranks do the same."""
     number = caught[0] if caught else 0
     if fabric.world_size == 1:
-        return number
-    return int(fabric.all_reduce(torch.tensor(float(number), device=fabric.device), reduce_op="max"))  # type: ignore[arg-type]
+        return number, due
+    both = torch.tensor([float(number), float(due)], device=fabric.device)
+    number, due = fabric.all_reduce(both, reduce_op="max").tolist()  # type: ignore[union-attr]
+    return int(number), bool(due)
 
 
-def _claim(config: Config, skeleton: Skeleton, folder: str) -> None:
-    """Save the configuration, or see that the run that is there has the same."""
-    path = os.path.join(folder, "config.yaml")
+def _claim(config: Config, folder: str) -> None:
+    """See that the folder is empty, or that the run that is there has the same configuration."""
+    path = os.path.join(folder, _CONFIG)
     if not os.path.exists(path):
-        strange = [name for name in os.listdir(folder) if name != ".lock"]
+        strange = [name for name in os.listdir(folder) if name not in (".lock", _CONFIG + ".partial")]
         if strange:
-            raise InputError(f"{folder}: holds '{strange[0]}' and no run; expected a new or empty folder, or a run")
-        partial = path + ".partial"
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(config.yaml())
-        os.replace(partial, path)
+            raise InputError(
+                f"{folder}: holds {shown(strange[0])} and no run; expected a new or empty folder, or a run"
+            )
         return
     there = load_config(path)
     for name in config.__dataclass_fields__:
@@ -240,6 +248,20 @@ def _claim(config: Config, skeleton: Skeleton, folder: str) -> None:
                 f"{path}: {name}: is {shown(theirs)} in the run that is there and {shown(ours)} in this one; "
                 "expected the same, or another --out"
             )
+
+
+def _save_config(config: Config, folder: str) -> None:
+    """Say what the folder holds, once all that could be refused has been looked at."""
+    path = os.path.join(folder, _CONFIG)
+    if not os.path.exists(path):
+        _replace(path, config.yaml())
+
+
+def _replace(path: str, text: str) -> None:
+    """A file of this text at `path`, whole or not at all."""
+    with open(path + ".partial", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(path + ".partial", path)
 
 
 def _facts(config: Config, skeleton: Skeleton) -> dict[str, Any]:
@@ -283,13 +305,21 @@ def _validate(step: Step, skeleton: Skeleton, config: Config) -> dict[str, float
     return step.validate(torch.from_numpy(batch.p2d), torch.from_numpy(batch.o))
 
 
-def _not_a_number(config: Config, folder: str, done: int, error: NonFiniteError) -> InputError:
-    if error.offset is None:
-        return InputError(f"{folder}: a weight is not a number after step {done}; the checkpoint before is kept")
-    bad = (done - 1) // LOG_EVERY * LOG_EVERY + error.offset
+def _bad_step(step: Step, error: NonFiniteError, read: int, done: int) -> int:
+    """The first step whose loss is not a number; the last one where all are and only its weights are not."""
+    offset = error.offset
+    if offset is None:  # found in the weights, before the losses were next read
+        try:
+            step.read()
+        except NonFiniteError as first:
+            offset = first.offset
+    return done - 1 if offset is None else read + offset
+
+
+def _not_a_number(config: Config, folder: str, bad: int) -> InputError:
     return InputError(
-        f"{folder}: the loss of step {bad + 1} is not a number (samples {bad * config.batch} to "
-        f"{(bad + 1) * config.batch - 1}); expected a lower learning_rate, the last checkpoint is kept"
+        f"{folder}: step {bad + 1}: the loss or a weight is not a number (samples {bad * config.batch} to "
+        f"{(bad + 1) * config.batch - 1}); expected a lower learning_rate; the last checkpoint is kept"
     )
 
 
@@ -301,17 +331,14 @@ class _Log:
         if not writes or not os.path.exists(path):
             return
         kept = []
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             for line in file:
                 try:
-                    if json.loads(line)["step"] <= first:
+                    if line.endswith("\n") and json.loads(line)["step"] <= first:
                         kept.append(line)
                 except (ValueError, KeyError, TypeError):
                     break
-        partial = path + ".partial"
-        with open(partial, "w", encoding="utf-8") as file:
-            file.writelines(kept)
-        os.replace(partial, path)
+        _replace(path, "".join(kept))
 
     def write(self, record: dict[str, Any]) -> None:
         if self._writes:
