@@ -247,7 +247,7 @@ def test_a_picture_goes_where_a_link_leads_and_into_a_device(run, tmp_path):
 def test_skeletons_lists_what_ships(run):
     code, out, _ = run("skeletons")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["dog", "fly", "hand", "human", "quadruped"]
+    assert [line.split()[0] for line in out.splitlines()] == ["dog", "fly", "hand", "human", "mouse", "quadruped"]
 
 
 @pytest.mark.parametrize(("redirection", "code"), [(">&-", 0), ("2>&-", 0), (">/dev/full", 2)])
@@ -336,3 +336,11 @@ def test_the_command_listens_before_numba_is_loaded():
     code = "import posesynth.cli, sys; print([m for m in ('numba', 'numpy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert done.stdout == "[]\n"
+
+
+def test_a_first_run_says_that_it_compiles_and_a_second_does_not(tmp_path):
+    environment = f"NUMBA_CACHE_DIR={tmp_path}/kernels"
+    for told in ("compiling the kernels, once (about 10 s)\n", ""):
+        done = shell(f"export {environment}; posesynth generate -s dog --n 1000 --workers 2", tmp_path)
+        assert (done.returncode, done.stderr) == (0, told)
+    assert shell(f"export {environment}; posesynth verify gone.zarr", tmp_path).stderr.startswith("error: gone.zarr")

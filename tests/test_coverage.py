@@ -115,7 +115,7 @@ def at_a_pole(skeleton: Skeleton, joints: np.ndarray) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", ["quadruped", "dog", "human", "hand", "fly"])
+@pytest.mark.parametrize("name", ["quadruped", "dog", "human", "hand", "fly", "mouse"])
 def test_the_samples_of_a_shipped_skeleton_lie_inside_it(name: str) -> None:
     skeleton = load_skeleton(name)
     o = sample(skeleton, seed=1, start=0, stop=500, extras=("o_up",)).o_up.astype(np.float64)

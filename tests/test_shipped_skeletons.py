@@ -13,7 +13,7 @@ from posesynth.schema import parse_skeleton
 from posesynth.skeleton import Skeleton, builtin_skeletons, load_skeleton
 
 FOLDER = Path(__file__).resolve().parents[1] / "skeletons"
-SHIPPED = ("quadruped", "dog", "human", "hand", "fly")
+SHIPPED = ("quadruped", "dog", "human", "hand", "fly", "mouse")
 
 QUADRUPED = (
     "neck head pelvis tail "
@@ -31,6 +31,9 @@ JOINTS = {
     "fly": "thorax head proboscis left_antenna right_antenna abdomen abdomen_tip "
     "left_wing left_wing_tip right_wing right_wing_tip "
     + " ".join(f"{s}_{p}_{j}" for s in ("left", "right") for p in ("front", "mid", "hind") for j in LEG),
+    "mouse": "spine_middle spine_front snout left_ear right_ear tail_base tail_middle tail_end "
+    "left_shoulder left_elbow left_wrist left_forepaw right_shoulder right_elbow right_wrist right_forepaw "
+    "left_knee left_ankle left_hindpaw right_knee right_ankle right_hindpaw",
 }
 PARENTS = {
     "quadruped": [-1, 0, 0, 2, 0, 4, 5, 0, 7, 8, 2, 10, 11, 2, 13, 14],
@@ -38,6 +41,7 @@ PARENTS = {
     "human": [-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15],
     "hand": [-1, *(0 if j == 0 else 4 * f + j for f in range(5) for j in range(4))],
     "fly": [-1, 0, 1, 1, 1, 0, 5, 0, 7, 0, 9, *(0 if j == 0 else 10 + 5 * k + j for k in range(6) for j in range(5))],
+    "mouse": [-1, 0, 1, 2, 2, 0, 5, 6, 1, 8, 9, 10, 1, 12, 13, 14, 0, 16, 17, 0, 19, 20],
 }
 
 # Where each edge points in the middle of its ranges: "-y" forward, "+y" backward, "-z" down, "out" away from the
@@ -61,6 +65,11 @@ FACING = {
         "head": "-y", "proboscis": "-z", "*_antenna": "-y out", "abdomen*": "+y", "abdomen_tip": "-z", "*_wing": "out",
         "*_wing_tip": "out", "*_coxa": "out -z", "*_trochanter": "-z", "*_knee": "out", "*_ankle": "-z", "*_claw": "-z",
         "*_front_coxa": "-y", "*_hind_coxa": "+y", "*_front_claw": "-y", "*_hind_claw": "+y",
+    },
+    "mouse": {
+        "spine_front": "-y", "snout": "-y", "*_ear": "out +z +y", "tail_*": "+y", "*_shoulder": "out -z",
+        "*_elbow": "-z +y", "*_wrist": "-y", "*_forepaw": "-y", "*_knee": "out -z", "*_ankle": "-z +y",
+        "*_hindpaw": "-z",
     },
 }  # fmt: skip
 
@@ -198,7 +207,12 @@ def test_quadruped_keeps_the_sampling_of_the_paper() -> None:
 
 @pytest.mark.parametrize(
     ("name", "upper", "lower", "side"),
-    [("dog", "elbow", "front_paw", -1), ("dog", "knee", "hind_paw", 1), ("human", "knee", "foot", 1)],
+    [
+        ("dog", "elbow", "front_paw", -1),
+        ("dog", "knee", "hind_paw", 1),
+        ("human", "knee", "foot", 1),
+        ("mouse", "elbow", "wrist", -1),
+    ],
 )
 def test_no_limb_bends_the_wrong_way(name: str, upper: str, lower: str, side: int) -> None:
     """The hinge's axis keeps its side: a knee folds back and an elbow forward, however the limb is turned."""
