@@ -27,7 +27,7 @@ class Config:
     blocks.  learning_rate, schedule: of Adam; ``one-cycle`` rises for a tenth of the steps and falls to 0.
     position: weight of the position loss beside the paper's three.  noise: standard deviation added to P2D, in units of
     the longest edge; missing: probability that a joint is not seen; clean: share of each batch that is spared
-    both.  precision: of the network's arithmetic; ``auto`` takes bf16 or TF32 where the device has it.
+    both.  precision: of the network's arithmetic; ``auto`` takes bf16 on a processor that has it and TF32 on a GPU.
     """
 
     skeleton: str = "quadruped"
@@ -40,9 +40,9 @@ class Config:
     learning_rate: float = 1e-3
     schedule: str = "one-cycle"
     position: float = 1.0
-    noise: float = 0.01
-    missing: float = 0.15
-    clean: float = 0.5
+    noise: float = 0.02
+    missing: float = 0.25
+    clean: float = 0.33
     precision: str = "auto"
 
     def __post_init__(self) -> None:

@@ -86,6 +86,7 @@ def train(
         log = _Log(os.path.join(folder, "log.jsonl"), first, fabric.global_rank == 0)
         live = source or LiveSource(skeleton, config.seed, pin_memory=fabric.device.type == "cuda")
         batches = iter(live.batches(first, config.steps, config.batch))
+        batch = next(batches) if first < config.steps else None  # compiles, which is no part of a step
         fabric.barrier()  # no rank looks at the folder any more
         if fabric.global_rank == 0:
             _save_config(config, folder)
@@ -99,10 +100,7 @@ def train(
             fabric.barrier()
 
         try:
-            while done < config.steps:
-                before = time.monotonic()
-                batch = next(batches)
-                waiting += time.monotonic() - before
+            while batch is not None:
                 step(batch, done)
                 done += 1
                 stop, due = _together(fabric, caught, time.monotonic() - saved > CHECKPOINT_SECONDS)
@@ -126,6 +124,9 @@ def train(
                     saved = time.monotonic()
                 if stop and done < config.steps:
                     raise Stopped(stop, done)
+                before = time.monotonic()
+                batch = next(batches) if done < config.steps else None
+                waiting += time.monotonic() - before
         except NonFiniteError as error:
             raise _not_a_number(config, folder, _bad_step(step, error, read, done)) from None
         spent = time.monotonic() - begun
@@ -141,6 +142,8 @@ def _fabric(config: Config) -> Fabric:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells which precision it was asked for
     torch.set_float32_matmul_precision("highest" if config.precision == "32" else "high")
     on_gpu = torch.cuda.is_available()
+    if on_gpu and config.precision == "bf16":
+        raise InputError("precision: bf16 is for processors; expected tf32, which on a GPU is as fast, or auto")
     bf16 = config.precision == "bf16" or (config.precision == "auto" and not on_gpu and _has_bf16())
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     fabric = Fabric(

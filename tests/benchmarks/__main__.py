@@ -21,6 +21,7 @@ SECTIONS = {
     "storage": "storage",
     "memory": "storage",
     "start": "storage",
+    "training": "training",
 }
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 MARK = "<!-- measured: written by python -m tests.benchmarks --record -->\n"
