@@ -1,5 +1,6 @@
 """Rules of the house that no linter knows: what may be written, what an import may cost, what a wheel holds."""
 
+import importlib
 import os
 import re
 import subprocess
@@ -88,14 +89,14 @@ def test_importing_posesynth_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_public_names_are_few_documented_and_in_the_reference() -> None:
-    import posesynth
-
-    assert len(posesynth.__all__) <= 15
+@pytest.mark.parametrize("package", ["posesynth", "lifter"])
+def test_public_names_are_few_documented_and_in_the_reference(package: str) -> None:
+    module = importlib.import_module(package)
+    assert len(module.__all__) <= 15
     reference = (ROOT / "docs" / "reference.md").read_text()
-    for name in posesynth.__all__:
-        assert getattr(posesynth, name).__doc__, name
-        assert re.search(rf"^::: posesynth\.([\w.]+\.)?{name}$", reference, re.MULTILINE), name
+    for name in module.__all__:
+        assert getattr(module, name).__doc__, name
+        assert re.search(rf"^::: {package}\.([\w.]+\.)?{name}$", reference, re.MULTILINE), name
 
 
 def test_wheel_carries_skeletons_and_both_packages(tmp_path: Path) -> None:
@@ -109,4 +110,7 @@ def test_wheel_carries_skeletons_and_both_packages(tmp_path: Path) -> None:
     assert "posesynth/skeletons/quadruped.yaml" in shipped
     assert "posesynth/skeletons/skeleton.schema.json" in shipped
     assert shipped | {"posesynth/__init__.py", "lifter/__init__.py"} <= names
+    models = {f"lifter/models/{path.name}" for path in (ROOT / "lifter" / "models").iterdir()}
+    assert "lifter/models/quadruped.safetensors" in models
+    assert models <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)

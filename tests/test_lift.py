@@ -1,0 +1,217 @@
+"""From files to poses: the shipped models, `Lifter.lift`, and the commands lift, show, models."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import lifter
+import posesynth
+from lifter.cli import main
+from lifter.data.poses import read_poses
+from lifter.model_file import shipped_models
+from lifter.pipeline import FEWEST, Lifter
+
+MODELS = ("dog", "quadruped")
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request: pytest.FixtureRequest) -> Lifter:
+    return lifter.load(request.param)
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    return int(left.value.code or 0)
+
+
+def clean(skeleton: posesynth.Skeleton, count: int) -> posesynth.Batch:
+    """Samples that no training reaches, without noise or hidden joints."""
+    plain = skeleton.with_sampling(noise=0.0, missing=0.0)
+    return posesynth.sample(plain, 0, 2**62, 2**62 + count, extras=("p3d",))
+
+
+def write_track(path: Path, names: Sequence[str], pixels: np.ndarray, likelihood: float = 0.9) -> None:
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["scorer", *["net"] * (3 * len(names))])
+        table.writerow(["bodyparts", *[name for name in names for _ in range(3)]])
+        table.writerow(["coords", *["x", "y", "likelihood"] * len(names)])
+        for frame, points in enumerate(pixels):
+            table.writerow([frame, *[value for x, y in points for value in (x, y, likelihood)]])
+
+
+# The shipped models.
+
+
+def test_shipped_models_are_those_of_the_docs() -> None:
+    assert tuple(shipped_models()) == MODELS
+
+
+def test_shipped_models_know_their_skeleton(model: Lifter) -> None:
+    """On samples of the kind they were trained on: mean cosine of the bones, and symmetric lengths."""
+    batch = clean(model.skeleton, 4000)
+    poses = model.lift(batch.p2d)
+    bones = poses.p3d[:, 1:] - poses.p3d[:, model.skeleton.parents[1:]]
+    true = batch.p3d[:, 1:] - batch.p3d[:, model.skeleton.parents[1:]]  # type: ignore[index]
+    cosine = (bones * true).sum(-1) / (np.linalg.norm(bones, axis=-1) * np.linalg.norm(true, axis=-1))
+    assert np.nanmean(cosine) > {"dog": 0.95, "quadruped": 0.935}[model.name]
+    pairs = np.array(model.skeleton.symmetric)
+    assert ((poses.o[:, pairs[:, 0], 0] - poses.o[:, pairs[:, 1], 0]) ** 2).mean() < 0.002
+
+
+def test_confidence_is_less_where_the_error_is_more(model: Lifter) -> None:
+    batch = clean(model.skeleton, 4000)
+    poses = model.lift(batch.p2d)
+    assert poses.confidence is not None
+    centred, true = (p - p.mean(axis=1, keepdims=True) for p in (poses.p3d, batch.p3d))
+    error = np.linalg.norm(centred - true, axis=-1)
+    sure, unsure = (error[mask].mean() for mask in (poses.confidence > 0.9, poses.confidence < 0.7))
+    assert sure < unsure / 2
+
+
+# Lifter.lift.
+
+
+def test_poses_are_f_of_their_bones(model: Lifter) -> None:
+    poses = model.lift(clean(model.skeleton, 50).p2d)
+    assert np.abs(posesynth.forward(poses.o, model.skeleton) - poses.p3d).max() < 1e-4
+    assert np.allclose(poses.o[..., 0].max(axis=1), 1)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 640.0, 1e9])
+def test_unit_and_place_do_not_matter(model: Lifter, scale: float) -> None:
+    p2d = clean(model.skeleton, 50).p2d.astype(np.float64)
+    moved = p2d * scale + 7 * scale
+    assert np.abs(model.lift(moved).p3d - model.lift(p2d).p3d).max() < 0.02
+
+
+def test_not_visible_is_not_seen(model: Lifter) -> None:
+    p2d = clean(model.skeleton, 50).p2d.copy()
+    visible = np.ones(p2d.shape[:2], bool)
+    visible[:, 4] = False
+    by_mask = model.lift(p2d, visible)
+    p2d[:, 4] = np.nan
+    assert np.array_equal(by_mask.p3d, model.lift(p2d).p3d)
+    assert np.isfinite(by_mask.p3d).all()
+
+
+def test_too_few_joints_give_no_pose(model: Lifter) -> None:
+    p2d = clean(model.skeleton, 3).p2d.copy()
+    p2d[0, FEWEST:] = np.nan
+    p2d[1, FEWEST - 1 :] = np.nan
+    p2d[2] = np.inf
+    poses = model.lift(p2d)
+    assert np.isfinite(poses.p3d[0]).all()
+    assert poses.confidence is not None
+    for array in (poses.p3d, poses.o, poses.confidence):
+        assert np.isnan(array[1:]).all()
+
+
+def test_nothing_in_nothing_out(model: Lifter) -> None:
+    assert model.lift(np.zeros((0, 16, 2))).p3d.shape == (0, 16, 3)
+
+
+@pytest.mark.parametrize("shape", [(16, 2), (3, 15, 2), (3, 16, 3)])
+def test_another_shape_is_refused(model: Lifter, shape: tuple[int, ...]) -> None:
+    with pytest.raises(posesynth.InputError, match=r"p2d: has shape .*; expected \(B, 16, 2\)"):
+        model.lift(np.zeros(shape))
+
+
+# The commands.
+
+
+def test_a_track_is_lifted_frame_by_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    skeleton = posesynth.load_skeleton("quadruped")
+    pixels = clean(skeleton, 5).p2d * [200, -200] + 300
+    write_track(tmp_path / "track.csv", skeleton.joints, pixels)
+    assert run("lift", tmp_path / "track.csv", "--out", tmp_path / "poses.csv") == 0
+    printed = capsys.readouterr().out
+    assert "5 poses lifted in 5 frames" in printed
+    assert "left_front_paw" in printed
+    track = read_poses(tmp_path / "poses.csv")
+    expected = lifter.load("quadruped").lift(clean(skeleton, 5).p2d)
+    assert np.abs(track.p3d[:, 0] - expected.p3d).max() < 0.02
+    assert run("show", tmp_path / "poses.csv", "--video", tmp_path / "panel.png") == 0
+    assert (tmp_path / "panel.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_low_likelihood_is_not_seen(tmp_path: Path) -> None:
+    skeleton = posesynth.load_skeleton("quadruped")
+    write_track(tmp_path / "track.csv", skeleton.joints, clean(skeleton, 2).p2d, likelihood=0.3)
+    assert run("lift", tmp_path / "track.csv", "--out", tmp_path / "none.npz") == 0
+    assert np.isnan(read_poses(tmp_path / "none.npz").p3d).all()
+    arguments = ("--min-confidence", "0.2", "--out", tmp_path / "all.npz")
+    assert run("lift", tmp_path / "track.csv", *arguments) == 0
+    assert np.isfinite(read_poses(tmp_path / "all.npz").p3d).all()
+
+
+def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("models") == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == list(MODELS)
+
+
+def test_what_cannot_be_lifted_is_one_line_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    track, out = tmp_path / "track.csv", tmp_path / "poses.h5"
+    skeleton = posesynth.load_skeleton("quadruped")
+    write_track(track, skeleton.joints, clean(skeleton, 2).p2d)
+    write_track(tmp_path / "plant.csv", ["leaf", "stem", "root", "bud"], np.zeros((2, 4, 2)))
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "mine.h5").write_text("something of mine")
+    torch.save({"weights": torch.ones(2)}, tmp_path / "pickle.safetensors")
+    damaged = tmp_path / "flipped.safetensors"
+    data = bytearray(shipped_models()["dog"].read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    damaged.with_suffix(".json").write_bytes(shipped_models()["dog"].with_suffix(".json").read_bytes())
+    cases = {
+        ("nowhere.csv",): "nowhere.csv",
+        (tmp_path / "empty.csv",): "empty.csv",
+        (tmp_path / "plant.csv",): "plant.csv",
+        (track, "--model", "quadrupet"): "did you mean 'quadruped'",
+        (track, "--model", tmp_path): "model.safetensors",
+        (track, "--model", tmp_path / "pickle.safetensors"): "pickle.safetensors",
+        (track, "--model", damaged): "flipped.safetensors",
+        (track, "--min-confidence", "2"): "min_confidence",
+        (track, "--map", tmp_path / "empty.csv"): "empty.csv",
+    }
+    before = sorted(tmp_path.iterdir())
+    for arguments, named in cases.items():
+        assert run("lift", *arguments, "--out", out) == 2, arguments
+        told = capsys.readouterr().err.splitlines()
+        assert len(told) == 1, told
+        assert told[0].startswith("error: ")
+        assert named in told[0]
+        assert len(told[0]) <= 307
+        assert sorted(tmp_path.iterdir()) == before
+    assert run("lift", track, "--out", tmp_path / "mine.h5") == 2
+    assert (tmp_path / "mine.h5").read_text() == "something of mine"
+
+
+def test_a_model_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    """Its JSON is sound as JSON goes, with a digest of its own, but tells of another network."""
+    from lifter.checkpoint import load_tensors, save_tensors
+
+    tensors, facts = load_tensors(shipped_models()["dog"])
+    for change in ({"width": 512}, {"output": "angles"}):
+        wrong = json.loads(json.dumps(facts))
+        wrong["config"] |= change
+        save_tensors(tmp_path / "wrong.safetensors", tensors, wrong)
+        with pytest.raises(posesynth.InputError, match="weights are not those"):
+            lifter.load(tmp_path / "wrong.safetensors")
+
+
+def test_importing_lifter_loads_no_torch() -> None:
+    import subprocess
+
+    code = "import lifter, lifter.cli, sys; print([m for m in ('torch', 'numba', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
