@@ -1,6 +1,6 @@
 """A trotting quadruped for the demo: trot.npz, its 3D joints; trot.csv, what a camera sees, as DeepLabCut writes it.
 
-    python examples/trot.py FOLDER
+python examples/trot.py FOLDER
 """
 
 import csv
