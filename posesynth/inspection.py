@@ -3,16 +3,21 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from .draw import COLUMNS, MissingMatplotlibError, sample_sheet
-from .sampler import sample
+from .kinematics import forward
+from .sampler import Batch, sample
 from .skeleton import Range, Sampling, Skeleton, load_skeleton
+
+SHOWN = 2 * COLUMNS  # samples in a picture
 
 
 def skeleton(name: str, png: Path | None, seed: int) -> None:
     """Print a skeleton and draw the first samples of `seed` to `png` (default: NAME.png here)."""
     made = load_skeleton(name)
     print("\n".join(describe(made)))
-    _draw(made, seed, png)
+    _draw(made, sample(made, seed, 0, SHOWN, ("p3d", "o_up")), seed, png)
 
 
 def dataset(path: str, png: Path | None) -> None:
@@ -28,7 +33,12 @@ def dataset(path: str, png: Path | None) -> None:
         print(f"  {name:<11}{dtype!s:<9}({', '.join(f'{extent:,}' for extent in shape)})  {size(nbytes)}")
     print()
     print("\n".join(describe(data.skeleton)))
-    _draw(data.skeleton, data.seed, png)
+    count = min(SHOWN, len(data))
+    stored, made = data[:count], sample(data.skeleton, data.seed, 0, count, ("o_up",))
+    # As they are stored; the upright poses, which may not be, are made again.
+    p2d, o = stored.p2d.astype(np.float32), stored.o.astype(np.float32)
+    batch = Batch(p2d, o, p3d=forward(o, data.skeleton), o_up=made.o_up)
+    _draw(data.skeleton, batch, data.seed, png)
 
 
 def describe(made: Skeleton) -> Iterator[str]:
@@ -89,16 +99,14 @@ def _sampling(sampling: Sampling) -> Iterator[str]:
     yield "symmetric bones share a length" if sampling.symmetric_lengths else "every bone its own length"
 
 
-def _draw(made: Skeleton, seed: int, png: Path | None) -> None:
+def _draw(made: Skeleton, batch: Batch, seed: int, png: Path | None) -> None:
     """To `png`; without one to NAME.png here, where nothing of that name is yet and matplotlib is installed."""
     path = png or Path(f"{made.name}.png")
     if png is None and path.exists():
         print(f"\nnot drawn: {path} exists already; name a picture with --png")
         return
-    count = 2 * COLUMNS
-    batch = sample(made, seed, 0, count, ("p3d", "o_up"))
     try:
-        sample_sheet(made, batch, path, f"{made.name}: samples 0 to {count - 1} of seed {seed}")
+        sample_sheet(made, batch, path, f"{made.name}: samples 0 to {len(batch) - 1} of seed {seed}")
     except MissingMatplotlibError as error:
         if png is not None:
             raise

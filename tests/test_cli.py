@@ -343,3 +343,21 @@ def test_a_first_run_says_that_it_compiles_and_a_second_does_not(tmp_path):
         done = shell(f"export {environment}; posesynth generate -s dog --n 1000 --workers 2", tmp_path)
         assert (done.returncode, done.stderr) == (0, told)
     assert shell(f"export {environment}; posesynth verify gone.zarr", tmp_path).stderr.startswith("error: gone.zarr")
+
+
+def test_inspect_draws_what_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The poses of the picture are those of the file, as many as it has."""
+    from posesynth import inspection
+    from posesynth.store.generate import generate
+    from posesynth.store.plan import Plan
+
+    drawn = []
+    monkeypatch.setattr(inspection, "sample_sheet", lambda skeleton, batch, path, title: drawn.append((batch, title)))
+    monkeypatch.chdir(tmp_path)
+    generate(Plan(posesynth.load_skeleton("hand"), 0, 3, 3), "set.h5")
+    inspection.dataset("set.h5", None)
+    ((batch, title),) = drawn
+    stored = posesynth.open("set.h5")[:3]
+    assert (batch.p2d == stored.p2d).all()
+    assert (batch.o == stored.o).all()
+    assert title == "hand: samples 0 to 2 of seed 0"
