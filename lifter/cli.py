@@ -69,9 +69,15 @@ def lift(keypoints: str, model: str, keypoint_map: str | None, min_confidence: f
     track, matched = lift_file(load(model), keypoints, keypoint_map, min_confidence)
     print(describe(matched))
     lifted = int((track.p3d[..., 0] == track.p3d[..., 0]).all(axis=2).sum())
+    every = len(track.frames) * len(track.individuals)
+    few = f"{every - lifted} of {every} show fewer than three joints with a confidence of {min_confidence:g} or more"
+    if not lifted:
+        raise InputError(f"{keypoints}: no pose can be lifted: {few}; expected more, or a lower --min-confidence")
     write_poses(out, track)
     some = f" of {len(track.individuals)} individuals" if len(track.individuals) > 1 else ""
     print(f"{out}: {lifted} poses lifted in {len(track.frames)} frames{some}, lengths in units of the longest edge")
+    if lifted < every:
+        print(f"not lifted: {few}")
 
 
 @lifter.command()
@@ -85,11 +91,13 @@ def lift(keypoints: str, model: str, keypoint_map: str | None, min_confidence: f
 @click.option("--missing", type=float, default=0.0, show_default=True, help="Probability that a joint is hidden.")
 @click.option("--unit", type=click.Choice(["m", "cm", "mm"]), help="Of the motion's coordinates.")
 @click.option("--seed", type=Size(0, 2**64), default=0, show_default=True, help="Of views, noise and hidden joints.")
-@click.option("--json", "json_file", metavar="FILE", help="The table as JSON, too.")
+@click.option("--json", "json_file", metavar="FILE", help="A new file for the table as JSON, too.")
 def evaluate(motions: tuple[str, ...], model: str, json_file: str | None, **options: Any) -> None:
     """Measure a model on real 3D motion, seen by virtual cameras: MPJPE, P-MPJPE, PCK, AUC, reprojection."""
     from lifter.evaluate import evaluate as run
 
+    if json_file is not None:
+        _check_new(json_file)
     load, _ = _pipeline()
     found = run(load(model), motions, **options)
     print(found.table())
@@ -127,6 +135,14 @@ def models() -> None:
         print(
             f"{name}: {len(skeleton.joints)} joints, {facts['samples']:,} samples, {facts['config']['output']} output"
         )
+
+
+def _check_new(path: str) -> None:
+    """InputError unless a file can be made there: before the work, not after it."""
+    if os.path.lexists(path):
+        raise InputError(f"{path}: is there already; expected another name")
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        raise InputError(f"{path}: its folder is not there; expected an existing folder")
 
 
 def _pipeline() -> Any:

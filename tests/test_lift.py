@@ -142,11 +142,12 @@ def test_a_track_is_lifted_frame_by_frame(tmp_path: Path, capsys: pytest.Capture
     assert (tmp_path / "panel.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_low_likelihood_is_not_seen(tmp_path: Path) -> None:
+def test_low_likelihood_is_not_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     skeleton = posesynth.load_skeleton("quadruped")
     write_track(tmp_path / "track.csv", skeleton.joints, clean(skeleton, 2).p2d, likelihood=0.3)
-    assert run("lift", tmp_path / "track.csv", "--out", tmp_path / "none.npz") == 0
-    assert np.isnan(read_poses(tmp_path / "none.npz").p3d).all()
+    assert run("lift", tmp_path / "track.csv", "--out", tmp_path / "none.npz") == 2
+    assert "no pose can be lifted: 2 of 2 show fewer than three joints" in capsys.readouterr().err
+    assert not (tmp_path / "none.npz").exists()
     arguments = ("--min-confidence", "0.2", "--out", tmp_path / "all.npz")
     assert run("lift", tmp_path / "track.csv", *arguments) == 0
     assert np.isfinite(read_poses(tmp_path / "all.npz").p3d).all()
@@ -194,6 +195,14 @@ def test_what_cannot_be_lifted_is_one_line_and_leaves_nothing(
         assert sorted(tmp_path.iterdir()) == before
     assert run("lift", track, "--out", tmp_path / "mine.h5") == 2
     assert (tmp_path / "mine.h5").read_text() == "something of mine"
+
+
+def test_an_existing_json_is_refused_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "there.json").write_text("mine")
+    for name, why in (("there.json", "is there already"), ("nowhere/new.json", "its folder is not there")):
+        assert run("evaluate", tmp_path / "no.npz", "--json", tmp_path / name) == 2
+        assert why in capsys.readouterr().err
+    assert (tmp_path / "there.json").read_text() == "mine"
 
 
 def test_a_model_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
