@@ -20,7 +20,7 @@ STEPS = 10  # a turn
 
 
 def bare(config: Config) -> Work:
-    """Forward, the paper's losses, backward and Adam on one batch that lies ready, as one writes it first."""
+    """Forward, the preset's losses, backward and Adam on one batch that lies ready, as one writes it first."""
     skeleton = posesynth.load_skeleton(config.skeleton)
     batch = posesynth.sample(skeleton, 0, 0, config.batch)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -34,12 +34,17 @@ def bare(config: Config) -> Work:
         for _ in range(STEPS):
             with torch.autocast(device, torch.bfloat16, enabled=bf16):
                 found = net(p2d)
-            d = geometry.directions(o[..., 1], o[..., 2])
+            true = geometry.forward(o, net.paths)
+            d = torch.nn.functional.normalize(true[:, 1:] - true[:, net.parents], dim=-1)
+            errors = losses.joint_errors(found.p3d, true)
             total = (
                 losses.symmetry_loss(found.r, pairs)
                 + losses.edge_length_loss(found.r, o[..., 0])
                 + losses.edge_direction_loss(found.d, d)
+                + config.position * losses.position_loss(errors)
             )
+            if found.log_error is not None:
+                total = total + losses.expected_error_loss(found.log_error, errors)
             adam.zero_grad()
             total.backward()
             adam.step()
