@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Config", "Lifter", "Poses", "load", "load_config", "train"]
 
 # Found on first use: importing lifter costs no torch.
-_LAZY = {
+_HOMES = {
     "Config": ".config",
     "load_config": ".config",
     "Lifter": ".pipeline",
@@ -28,8 +28,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name], __name__), name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module 'lifter' has no attribute '{name}'")
 
 

@@ -15,7 +15,6 @@ import re
 import stat
 import warnings
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -161,54 +160,6 @@ class Checkpoints:
             if ours and name not in kept:
                 folder.remove(name)
         self._damaged.clear()
-
-
-def pack(state: Any) -> tuple[Tensors, Json]:
-    """A state_dict, of an optimizer for one, as named tensors and facts that `save_tensors` takes.
-
-    state: dicts with keys of text or whole numbers, lists and tuples, in them tensors, text, finite numbers, True,
-    False and None; TypeError for anything else.  ``optimizer.state_dict()["state"][0]["exp_avg"]`` is called
-    ``state.0.exp_avg``.
-    """
-    tensors: Tensors = {}
-
-    def walk(value: Any, name: str) -> Any:
-        if isinstance(value, torch.Tensor):
-            if name in tensors:
-                raise TypeError(f"two tensors are called {shown(name)}")
-            tensors[name] = value
-            return {"tensor": name}
-        if isinstance(value, dict) and all(type(key) in (str, int) for key in value):
-            return {"dict": [[key, walk(item, f"{name}.{key}" if name else str(key))] for key, item in value.items()]}
-        if isinstance(value, list | tuple):
-            kind = "list" if isinstance(value, list) else "tuple"
-            return {kind: [walk(item, f"{name}.{i}" if name else str(i)) for i, item in enumerate(value)]}
-        if value is None or type(value) in (bool, int, float, str):
-            return value
-        raise TypeError(f"{name}: is a {type(value).__name__}; expected tensors and what JSON can hold")
-
-    return tensors, {"state": walk(state, "")}
-
-
-def unpack(tensors: Mapping[str, torch.Tensor], facts: Json) -> Any:
-    """What `pack` was given; InputError where `facts` is not of its making or names a tensor that is not there."""
-
-    def walk(value: Any) -> Any:
-        if not isinstance(value, dict):
-            if isinstance(value, list):
-                raise TypeError
-            return value
-        ((kind, content),) = value.items()
-        if kind == "tensor":
-            return tensors[content]
-        if kind == "dict":
-            return {key: walk(item) for key, item in content}
-        return {"list": list, "tuple": tuple}[kind](walk(item) for item in content)
-
-    try:
-        return walk(facts["state"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise InputError(f"state: {shown(facts)} was not packed by lifter, or a tensor of it is missing") from None
 
 
 def _pair(path: str | os.PathLike[str]) -> tuple[str, str]:

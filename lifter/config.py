@@ -11,7 +11,7 @@ from typing import Any
 
 from posesynth.errors import InputError, did_you_mean, shown
 from posesynth.yaml_fields import Limit, check_keys, read_choice, read_line, read_number
-from posesynth.yaml_source import MAX_BYTES, Faults, Node, decode, error_line, read_yaml
+from posesynth.yaml_source import Faults, Node, read_file, read_yaml
 
 OUTPUTS = ("depth", "angles")
 SCHEDULES = ("one-cycle", "constant")
@@ -117,14 +117,8 @@ def load_config(path: str | os.PathLike[str], base: Config | None = None) -> Con
     Raises InputError with a line ``file:line:col: field: ...`` for each fault.
     """
     source = os.fspath(path)
-    try:
-        with open(source, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(error_line(source, f" configuration cannot be read ({reason})")) from None
     faults = Faults(source)
-    tree = read_yaml(decode(data, source), faults, len(fields(Config)))
+    tree = read_yaml(read_file(source, "configuration"), faults, len(fields(Config)))
     if tree is None or tree.kind != "map":
         raise faults.stop(1, 1, "file", "is not a mapping", "expected a configuration such as 'steps: 50000'")
     check_keys(faults, tree, "", [field.name for field in fields(Config)])

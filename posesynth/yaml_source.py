@@ -109,6 +109,19 @@ def error_line(source: str, message: str) -> str:
     return line if len(line) <= LINE_LIMIT else line[: LINE_LIMIT - 3] + "..."
 
 
+def read_file(source: str, what: str, expected: str = "") -> str:
+    """The text of a YAML file.  InputError, one line, that calls it `what` and ends in what was `expected`."""
+    try:
+        with open(source, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            error_line(source, f" {what} cannot be read ({reason}){expected and '; ' + expected}")
+        ) from None
+    return decode(data, source)
+
+
 def decode(data: bytes, source: str) -> str:
     """Bytes of a file as text: UTF-8, with or without a byte-order mark.  Raises `InputError`."""
     if len(data) > MAX_BYTES:

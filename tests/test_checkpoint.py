@@ -22,7 +22,7 @@ import checkpoint_child  # noqa: E402
 import numpy as np  # noqa: E402
 
 from lifter import checkpoint  # noqa: E402
-from lifter.checkpoint import Checkpoints, load_tensors, pack, save_tensors, unpack  # noqa: E402
+from lifter.checkpoint import Checkpoints, load_tensors, save_tensors  # noqa: E402
 from posesynth.errors import InputError  # noqa: E402
 from posesynth.store.manifest import digest_of, encode  # noqa: E402
 
@@ -119,42 +119,6 @@ def test_what_would_not_come_back_is_not_saved(tmp_path: Path, tensors: Any, fac
     with pytest.raises((TypeError, ValueError)):
         save_tensors(tmp_path / "a.safetensors", tensors, facts)
     assert not list(tmp_path.iterdir())
-
-
-def test_an_optimizer_goes_on_as_if_never_stopped(tmp_path: Path) -> None:
-    def some() -> tuple[Any, Any]:
-        torch.manual_seed(0)
-        model = torch.nn.Linear(4, 3)
-        return model, torch.optim.Adam(model.parameters(), lr=0.01, betas=(0.8, 0.99))
-
-    def steps(model: Any, optimizer: Any, first: int, last: int) -> None:
-        for i in range(first, last):
-            x = torch.rand(8, 4, generator=torch.Generator().manual_seed(i))
-            optimizer.zero_grad()
-            model(x).square().mean().backward()
-            optimizer.step()
-
-    model, optimizer = some()
-    steps(model, optimizer, 0, 20)
-    other, other_optimizer = some()
-    steps(other, other_optimizer, 0, 9)
-    save_tensors(tmp_path / "a.safetensors", *pack({"m": other.state_dict(), "o": other_optimizer.state_dict()}))
-    third, third_optimizer = some()
-    state = unpack(*load_tensors(tmp_path / "a.safetensors"))
-    assert state["o"]["param_groups"] == other_optimizer.state_dict()["param_groups"]
-    third.load_state_dict(state["m"])
-    third_optimizer.load_state_dict(state["o"])
-    steps(third, third_optimizer, 9, 20)
-    assert same_bytes(third.state_dict(), model.state_dict())
-
-
-def test_packing_refuses_what_would_not_come_back() -> None:
-    for state in ({"f": len}, {(1, 2): 3}, {"1": torch.ones(1), 1: torch.ones(1)}, {"s": {1, 2}}):
-        with pytest.raises(TypeError):
-            pack(state)
-    for facts in ({}, {"state": {"tensor": "x"}}, {"state": {"list": 3}}, {"state": [1]}, {"state": {"eval": []}}):
-        with pytest.raises(InputError, match="packed"):
-            unpack({}, facts)
 
 
 # Damage

@@ -20,10 +20,10 @@ from lifter.data.anatomy import NEAREST, in_common_words, read_names
 from lifter.data.track import Keypoints
 from posesynth.errors import InputError
 from posesynth.motion.clip import fault
-from posesynth.motion.tables import reason, same_side
+from posesynth.motion.tables import same_side
 from posesynth.skeleton import Skeleton
 from posesynth.yaml_fields import check_keys, read_flag, read_map
-from posesynth.yaml_source import MAX_BYTES, Faults, Node, decode, error_line, quote, read_yaml, within
+from posesynth.yaml_source import Faults, Node, quote, read_file, read_yaml, within
 
 KEYS = ("joints", "absent", "y_up")
 MAX_ENTRIES = 1024
@@ -72,13 +72,8 @@ def load_keypoint_map(path: str | os.PathLike[str], keypoints: Keypoints, skelet
     Raises InputError with one line ``file:line:col: field: ...`` for each fault.
     """
     path = os.fspath(path)
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(error_line(path, f" keypoint map cannot be read ({reason(error)}); expected a file")) from None
     faults = Faults(path)
-    tree = read_yaml(decode(data, path), faults, MAX_ENTRIES)
+    tree = read_yaml(read_file(path, "keypoint map", "expected a file"), faults, MAX_ENTRIES)
     if tree is None or tree.kind != "map":
         raise faults.stop(1, 1, "file", "is not a mapping", f"expected a keypoint map with some of {', '.join(KEYS)}")
     check_keys(faults, tree, "", KEYS)

@@ -16,7 +16,7 @@ from posesynth.motion import Motion
 from posesynth.motion.tables import same_side
 from posesynth.skeleton import Skeleton
 from posesynth.yaml_fields import check_keys, read_choice, read_map
-from posesynth.yaml_source import MAX_BYTES, Faults, Node, decode, error_line, quote, read_yaml, within
+from posesynth.yaml_source import Faults, Node, error_line, quote, read_file, read_yaml, within
 
 AXES = ("x", "y", "z", "-x", "-y", "-z")
 KEYS = ("up", "forward", "left", "columns", "joints", "absent")
@@ -61,14 +61,8 @@ def load_map(name: str | os.PathLike[str], skeleton: Skeleton | None = None) -> 
     name = os.fspath(name)
     shipped = shipped_maps()
     path = str(shipped.get(name, name))
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        expected = f"expected a file, or one of {', '.join(shipped)}{did_you_mean(name[:64], shipped)}"
-        raise InputError(error_line(name, f" joint map cannot be read ({reason}); {expected}")) from None
-    return parse_map(decode(data, path), path, skeleton)
+    expected = f"expected a file, or one of {', '.join(shipped)}{did_you_mean(name[:64], shipped)}"
+    return parse_map(read_file(path, "joint map", expected), path, skeleton)
 
 
 def shipped_maps() -> dict[str, Path]:
