@@ -28,6 +28,8 @@ class Config:
     position: weight of the position loss beside the paper's three.  noise: standard deviation added to P2D, in units of
     the longest edge; missing: probability that a joint is not seen; clean: share of each batch that is spared
     both.  precision: of the network's arithmetic; ``auto`` takes bf16 on a processor that has it and TF32 on a GPU.
+
+    A field that is added has as its default what runs before it meant: what they left behind is read without it.
     """
 
     skeleton: str = "quadruped"

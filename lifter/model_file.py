@@ -13,7 +13,7 @@ import torch
 from lifter.checkpoint import Tensors, load_tensors, save_tensors
 from lifter.config import Config
 from lifter.networks.lifting import LiftingNet
-from posesynth.errors import InputError, did_you_mean
+from posesynth.errors import InputError, did_you_mean, shown
 from posesynth.schema import skeleton_of
 from posesynth.skeleton import Skeleton
 from posesynth.store.plan import plain_json
@@ -68,16 +68,14 @@ def find_model(model: str | os.PathLike[str]) -> str:
 
 
 def load_model(model: str | os.PathLike[str]) -> tuple[LiftingNet, Skeleton, dict[str, Any]]:
-    """Network (float32, for inference), skeleton and facts of a model.  InputError where it is none."""
+    """Network (float32, for inference), skeleton and facts of a model, with a whole config.  InputError for others."""
     path = find_model(model)
     tensors, facts = load_tensors(path)
     if facts.get("lifter_model") != VERSION:
         raise InputError(f"{path}: is no model this version of lifter reads; expected lifter_model {VERSION}")
-    recipe = facts.get("config")
-    if not isinstance(recipe, dict) or set(recipe) != set(Config.__dataclass_fields__):
-        raise InputError(f"{path}: config: is not that of a lifter model")
+    config = _config_of(facts.get("config"), path)
+    facts["config"] = asdict(config)
     skeleton = skeleton_of(facts.get("skeleton"), facts.get("sampling"), path)
-    config = Config(**recipe)
     net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output)
     expected = {name: tensor.shape for name, tensor in net.state_dict().items()}
     if {name: tensor.shape for name, tensor in tensors.items()} != expected:
@@ -100,6 +98,18 @@ def load_network(model: str | os.PathLike[str], skeleton: Skeleton, config: Conf
                 "expected the same"
             )
     return net.state_dict()
+
+
+def _config_of(recipe: object, path: str) -> Config:
+    """The configuration in a model; a field that is newer than the model has its default."""
+    if not isinstance(recipe, dict):
+        raise InputError(f"{path}: config: is {shown(recipe)}; expected that of a lifter model")
+    if unknown := sorted(recipe.keys() - Config.__dataclass_fields__.keys()):
+        raise InputError(f"{path}: config: {shown(unknown[0])} is unknown; expected a model no newer than this lifter")
+    try:
+        return Config(**recipe)
+    except InputError as error:
+        raise InputError(*(f"{path}: config: {line}" for line in error.lines)) from None
 
 
 def _single(tensor: torch.Tensor) -> torch.Tensor:
