@@ -28,6 +28,7 @@ class Config:
     position: weight of the position loss beside the paper's three.  noise: standard deviation added to P2D, in units of
     the longest edge; missing: probability that a joint is not seen; clean: share of each batch that is spared
     both.  precision: of the network's arithmetic; ``auto`` takes bf16 on a processor that has it and TF32 on a GPU.
+    init: a shipped model, a run or a .safetensors file whose weights are begun with; "" for new ones.
 
     A field that is added has as its default what runs before it meant: what they left behind is read without it.
     """
@@ -46,6 +47,7 @@ class Config:
     missing: float = 0.25
     clean: float = 0.33
     precision: str = "auto"
+    init: str = ""
 
     def __post_init__(self) -> None:
         faults = []
@@ -64,6 +66,8 @@ class Config:
                 faults.append(f"{name}: is {shown(value)}; expected {' or '.join(choices)}{hint}")
         if not _is_path(self.skeleton):
             faults.append(f"skeleton: is {shown(self.skeleton)}; expected a built-in name, or a path of one plain line")
+        if self.init != "" and not _is_path(self.init):
+            faults.append(f"init: is {shown(self.init)}; expected a model's name, a path of one plain line, or nothing")
         if faults:
             raise InputError(*faults)
 
@@ -136,7 +140,9 @@ def load_config(path: str | os.PathLike[str], base: Config | None = None) -> Con
 def _value(faults: Faults, node: Node, name: str) -> int | float | str | None:
     if name in _CHOICES:
         return read_choice(faults, node, name, _CHOICES[name])
-    if name == "skeleton":
+    if name == "init" and node.kind == "quoted" and not node.text:
+        return ""
+    if name in ("skeleton", "init"):
         return read_line(faults, node, name, _LONGEST)
     if name in _NUMBERS:
         return read_number(faults, node, name, _NUMBERS[name])

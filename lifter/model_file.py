@@ -3,6 +3,7 @@
 `save_network` writes them, `load_model` gives network and skeleton back, `find_model` knows the shipped ones by name.
 """
 
+import hashlib
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -23,10 +24,16 @@ MODELS = Path(__file__).parent / "models"
 
 
 def save_network(
-    path: str | os.PathLike[str], net: LiftingNet, skeleton: Skeleton, config: Config, validation: dict[str, float]
+    path: str | os.PathLike[str],
+    net: LiftingNet,
+    skeleton: Skeleton,
+    config: Config,
+    validation: dict[str, float],
+    begun_with: str | None = None,
 ) -> None:
     """Write the network at `path`, which ends in ``.safetensors``; weights as float16.
 
+    begun_with: SHA-256 of the file of weights that config.init named when training began.
     Means and variances of the batch norms stay float32: they may be too large or too small for float16.
     """
     tensors = dict(net.state_dict())
@@ -41,6 +48,7 @@ def save_network(
         "config": asdict(config),
         "samples": config.samples,
         "validation": validation,
+        "init_sha256": begun_with,
     }
     save_tensors(path, tensors, facts)
 
@@ -84,8 +92,8 @@ def load_model(model: str | os.PathLike[str]) -> tuple[LiftingNet, Skeleton, dic
     return net.eval(), skeleton, facts
 
 
-def load_network(model: str | os.PathLike[str], skeleton: Skeleton, config: Config) -> Tensors:
-    """Weights to begin training with: of a model with the same joints and network sizes."""
+def load_network(model: str | os.PathLike[str], skeleton: Skeleton, config: Config) -> tuple[Tensors, str]:
+    """Weights to begin training with, of a model with the same joints and network sizes; SHA-256 of their file."""
     net, theirs, facts = load_model(model)
     if theirs.joints != skeleton.joints or theirs.parents.tolist() != skeleton.parents.tolist():
         raise InputError(
@@ -97,7 +105,8 @@ def load_network(model: str | os.PathLike[str], skeleton: Skeleton, config: Conf
                 f"{os.fspath(model)}: {name}: is {facts['config'][name]} there and {getattr(config, name)} here; "
                 "expected the same"
             )
-    return net.state_dict()
+    with open(find_model(model), "rb") as file:
+        return net.state_dict(), hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _config_of(recipe: object, path: str) -> Config:

@@ -65,13 +65,12 @@ def train(
     out: str | os.PathLike[str],
     *,
     source: Source | None = None,
-    init: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Train a network as `config` says, in the folder `out`; go on where an earlier call ended.
 
-    source: where samples come from instead of the generator; then its skeleton counts.  init: a model or run whose
-    weights are begun with: of the same joints, whatever its ranges.  progress: called with (step, losses).
+    source: where samples come from instead of the generator; then its skeleton counts.  progress: called with (step,
+    losses).  The model of `config.init` has the same joints, whatever its ranges.
     Raises InputError: another run is in `out`, a source that cannot feed the run, a loss that is not a number.
     Raises Stopped after SIGINT, SIGTERM or SIGUSR1; a second SIGINT ends at once.
     """
@@ -82,7 +81,7 @@ def train(
         _claim(config, folder)
         step = Step(fabric, skeleton, config, LOG_EVERY)
         checkpoints = Checkpoints(os.path.join(folder, "checkpoints"))
-        first = _begin(step, checkpoints, config, skeleton, init)
+        first, begun_with = _begin(step, checkpoints, config, skeleton)
         log = _Log(os.path.join(folder, "log.jsonl"), first, fabric.global_rank == 0)
         live = source or LiveSource(skeleton, config.seed, pin_memory=fabric.device.type == "cuda")
         batches = iter(live.batches(first, config.steps, config.batch))
@@ -94,7 +93,7 @@ def train(
         waiting, done, read, validation = 0.0, first, first, dict[str, float]()
 
         def save() -> None:
-            state, facts = step.state(), _facts(config, skeleton)
+            state, facts = step.state(), _facts(config, skeleton, begun_with)
             if fabric.global_rank == 0:
                 checkpoints.save(done, state, facts)
             fabric.barrier()
@@ -133,7 +132,8 @@ def train(
         if not validation:
             validation = _validate(step, skeleton, config)
         if fabric.global_rank == 0:
-            save_network(os.path.join(folder, "model.safetensors"), step.net, skeleton, config, validation)
+            path = os.path.join(folder, "model.safetensors")
+            save_network(path, step.net, skeleton, config, validation, begun_with)
         fabric.barrier()
     return Summary(done, done * config.batch, spent, waiting, validation)
 
@@ -267,24 +267,28 @@ def _replace(path: str, text: str) -> None:
     os.replace(path + ".partial", path)
 
 
-def _facts(config: Config, skeleton: Skeleton) -> dict[str, Any]:
+def _facts(config: Config, skeleton: Skeleton, begun_with: str | None) -> dict[str, Any]:
     return {
         "config": config.yaml(),
+        "init_sha256": begun_with,
         "skeleton_digest": skeleton.digest,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
 
 
-def _begin(
-    step: Step, checkpoints: Checkpoints, config: Config, skeleton: Skeleton, init: str | os.PathLike[str] | None
-) -> int:
-    """Load the last checkpoint, or the weights to begin with; the step to go on with."""
+def _begin(step: Step, checkpoints: Checkpoints, config: Config, skeleton: Skeleton) -> tuple[int, str | None]:
+    """Load the last checkpoint, or the weights to begin with.
+
+    Returns the step to go on with, and the SHA-256 of the file of weights that the run began with.
+    """
     found = checkpoints.latest()
     if found is None:
-        if init is not None:
-            step.net.load_state_dict(load_network(init, skeleton, config))
-        return 0
+        if not config.init:
+            return 0, None
+        weights, digest = load_network(config.init, skeleton, config)
+        step.net.load_state_dict(weights)
+        return 0, digest
     done, tensors, facts = found
     if facts.get("skeleton_digest") != skeleton.digest:
         raise InputError(f"{checkpoints.folder}: were trained on another skeleton; expected another --out")
@@ -298,7 +302,7 @@ def _begin(
             stacklevel=2,
         )
     step.load(tensors)
-    return done
+    return done, facts.get("init_sha256")
 
 
 def _validate(step: Step, skeleton: Skeleton, config: Config) -> dict[str, float]:
