@@ -87,6 +87,8 @@ def lift(keypoints: str, model: str, keypoint_map: str | None, min_confidence: f
 @click.option(
     "--views", type=click.Choice(["any", "filmed"]), default="any", show_default=True, help="Of SO(3), or as filmed."
 )
+@click.option("--views-per-frame", type=Size(1), default=8, show_default=True, help="How often each frame is seen.")
+@click.option("--frames-every", type=Size(1), default=1, show_default=True, help="One frame in so many is used.")
 @click.option("--noise", type=float, default=0.0, show_default=True, help="Of the 2D, as a share of the body's length.")
 @click.option("--missing", type=float, default=0.0, show_default=True, help="Probability that a joint is hidden.")
 @click.option("--unit", type=click.Choice(["m", "cm", "mm"]), help="Of the motion's coordinates.")

@@ -1,6 +1,7 @@
 """From files to poses: the shipped models, `Lifter.lift`, and the commands lift, show, models."""
 
 import csv
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -203,6 +204,19 @@ def test_an_existing_json_is_refused_before_the_work(tmp_path: Path, capsys: pyt
         assert run("evaluate", tmp_path / "no.npz", "--json", tmp_path / name) == 2
         assert why in capsys.readouterr().err
     assert (tmp_path / "there.json").read_text() == "mine"
+
+
+def test_evaluate_takes_some_frames_in_so_many_views(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    skeleton = posesynth.load_skeleton("dog")
+    poses = posesynth.sample(skeleton, 0, 0, 10, extras=["p3d"]).p3d
+    np.savez(tmp_path / "clip.npz", positions=poses, names=np.array(skeleton.joints))
+    words = ("evaluate", tmp_path / "clip.npz", "--model", "dog", "--json", tmp_path / "found.json")
+    assert run(*words, "--views-per-frame", 3, "--frames-every", 4) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert (found["views_per_frame"], found["frames_every"], found["frames"]) == (3, 4, 3)
+    assert found["rows"][0]["poses"] == 9
+    assert run("evaluate", tmp_path / "clip.npz", "--frames-every", 0) == 2
+    assert "--frames-every" in capsys.readouterr().err
 
 
 def changed_config(path: Path, change: dict[str, Any], drop: Sequence[str] = ()) -> Path:
