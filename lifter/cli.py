@@ -118,13 +118,11 @@ def evaluate(motions: tuple[str, ...], model: str, json_file: str | None, **opti
 @click.option("--individual", metavar="NAME", help="Only this one.")
 def show(poses: str, out: str, fps: float, individual: str | None) -> None:
     """Draw lifted poses beside the 2D they come from."""
-    from lifter.data.poses import read_poses
-
     try:
         from lifter.draw import show as draw
     except ModuleNotFoundError as error:
         raise InputError(f"drawing needs {error.name}: pip install 'posesynth[draw]'") from None
-    print(draw(read_poses(poses), out, fps, individual))
+    print(draw(poses, out, fps, individual))
 
 
 @lifter.command()
