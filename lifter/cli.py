@@ -180,6 +180,8 @@ def _train(config: Config, out: str, where: str | None) -> None:
         share = 100 * summary.waiting / max(summary.seconds, 1e-9)
         figures = ", ".join(f"{name} {summary.validation[name]:.4f}" for name in ("L_sym", "L_el", "L_ed"))
         spent = f"{summary.seconds:.1f} s, {share:.1f} % of it waiting"
+        if summary.resumed == summary.steps:
+            spent = "finished already; for more steps begin another --out with --init"
         print(f"{out}: {summary.samples} samples; validation {figures}; {spent}")
         _draw_curves(out)
 

@@ -14,7 +14,7 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -46,6 +46,7 @@ class Summary:
     """What a run came to.  validation: losses on samples that training never sees."""
 
     steps: int
+    resumed: int  # steps that were done before this call
     samples: int
     seconds: float
     waiting: float
@@ -135,7 +136,7 @@ def train(
             path = os.path.join(folder, "model.safetensors")
             save_network(path, step.net, skeleton, config, validation, begun_with)
         fabric.barrier()
-    return Summary(done, done * config.batch, spent, waiting, validation)
+    return Summary(done, first, done * config.batch, spent, waiting, validation)
 
 
 def _fabric(config: Config) -> Fabric:
@@ -184,10 +185,13 @@ def _resolved(config: Config, source: Source | None, fabric: Fabric) -> tuple[Co
 
 @contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """The folder, made if need be, kept from a second trainer (not from the other ranks of this one)."""
+    """The folder, made if its parent is there, kept from a second trainer (not from the other ranks of this one)."""
     try:
-        os.makedirs(folder, exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(folder)
         file = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except FileNotFoundError:
+        raise InputError(f"{folder}: cannot be made: there is no folder to hold it; expected one that exists") from None
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
     try:

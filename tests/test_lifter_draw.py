@@ -235,7 +235,7 @@ def test_one_individual_is_named_at_the_top(tmp_path: Path, monkeypatch: pytest.
     for out, individual in (("film.gif", "mouse1"), ("panel.png", "mouse1"), ("film.gif", None)):
         draw.show(track, tmp_path / out, individual=individual)
     assert told[0].startswith("walk.csv mouse1 lifted by dog")
-    assert told[1].startswith("walk.csv mouse1 lifted")
+    assert told[1].startswith("walk.csv mouse1 ")
     assert told[2].startswith("walk.csv lifted by dog")
 
 
