@@ -10,6 +10,7 @@ from posesynth.motion.clip import MAX_ARCHIVE, fault
 from posesynth.motion.tables import reason
 from posesynth.yaml_source import quote
 
+_EXPECTED = "expected a whole MATLAB file of version 7 or less"
 _COMPRESSED = 15
 _PIECE = 2**20
 _DAMAGE = (
@@ -26,10 +27,8 @@ def read_mat(path: str, name: str, *, structs: bool = False) -> Any:
         found = scipy_io.loadmat(path, variable_names=[name], squeeze_me=structs, struct_as_record=not structs)
     except RecursionError:
         raise fault(path, None, "nested too deep; expected the set's own file") from None
-    except _DAMAGE as error:
-        raise fault(
-            path, None, f"cannot be read: {reason(error)}; expected a MATLAB file of version 7 or less"
-        ) from None
+    except (*_DAMAGE, scipy_io.matlab.MatReadError) as error:
+        raise fault(path, None, f"cannot be read: {reason(error)}; {_EXPECTED}") from None
     if name not in found:
         raise fault(path, None, f"no variable {quote(name)}; expected it there")
     return found[name]
@@ -41,10 +40,8 @@ def variables(path: str) -> dict[str, tuple[int, ...]]:
     check_mat(path)
     try:
         return {name: tuple(shape) for name, shape, _ in scipy_io.whosmat(path)}
-    except _DAMAGE as error:
-        raise fault(
-            path, None, f"cannot be read: {reason(error)}; expected a MATLAB file of version 7 or less"
-        ) from None
+    except (*_DAMAGE, scipy_io.matlab.MatReadError) as error:
+        raise fault(path, None, f"cannot be read: {reason(error)}; {_EXPECTED}") from None
 
 
 def check_mat(path: str) -> None:
