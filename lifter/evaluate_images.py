@@ -147,7 +147,7 @@ def read_predictions(path: str, image_set: ImageSet, protocol: Protocol) -> tupl
 
     The file's frames are the images' names (as much of their paths as tells them apart), or numbers where it has one
     row for each image, in order: of the set, or of those that are scored.  Where an image shows several, or several are
-    predicted in it, each label gets a prediction of its own so that the sum of mean distances is least.
+    predicted in it, those whose mean distance is least belong together, the nearest pair first.
     """
     found = load_keypoints(path)
     matched = same_joints(found.names, image_set.names)
@@ -174,16 +174,17 @@ def read_predictions(path: str, image_set: ImageSet, protocol: Protocol) -> tupl
 
 
 def _assign(predicted: Array, truth: Array) -> list[tuple[int, int]]:
-    """(label, prediction) pairs; a single one of each belong together however far apart."""
-    if len(predicted) == len(truth) == 1:
-        return [(0, 0)]
-    from scipy.optimize import linear_sum_assignment
-
+    """(label, prediction) pairs, the nearest pair first; a single one of each belong together however far apart."""
     distances = np.linalg.norm(predicted[None] - truth[:, None], axis=-1)
     known = np.isfinite(distances)
     mean = np.where(known, distances, 0).sum(-1) / np.maximum(known.sum(-1), 1)
-    cost = np.where(known.any(-1), mean, 1e12)
-    return [(int(n), int(a)) for n, a in zip(*linear_sum_assignment(cost), strict=True)]
+    cost = np.where(known.any(-1), mean, 1e30)
+    pairs = []
+    for _ in range(min(cost.shape)):
+        n, a = divmod(int(cost.argmin()), cost.shape[1])
+        pairs.append((n, a))
+        cost[n, :] = cost[:, a] = np.inf
+    return pairs
 
 
 def _places(path: str, found: Keypoints, image_set: ImageSet, protocol: Protocol) -> dict[str, int]:

@@ -12,11 +12,12 @@ import pytest
 from image_set_contract import Form, ImageSetContract, Label, refused
 from PIL import Image
 from scipy.io import savemat
+from scipy.sparse import coo_array
 
 from lifter.data.images import load_image, load_image_set
 from lifter.data.images.coco import AP10K
 from lifter.data.images.lsp import LSP_JOINTS
-from lifter.data.images.matlab import read_mat
+from lifter.data.images.matlab import read_mat, variables
 from lifter.data.images.mpii import MPII_JOINTS
 from lifter.data.images.onto_skeleton import as_keypoints, onto_skeleton
 from lifter.data.images.tigdog import TIGDOG_JOINTS
@@ -446,7 +447,7 @@ def test_a_matlab_file_of_other_things_is_told(tmp_path: Path) -> None:
     refused(tmp_path / "x.mat", "holds 'weights'")
     with h5py.File(tmp_path / "new.mat", "w") as file:
         file["joints"] = np.zeros((3, 14, 2))
-    refused(tmp_path / "new.mat", "version 7")
+    refused(tmp_path / "new.mat", "version 7.3")
 
 
 def test_a_matlab_file_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,7 +455,34 @@ def test_a_matlab_file_that_unpacks_without_end_is_refused(tmp_path: Path, monke
     assert read_mat(str(tmp_path / "joints.mat"), "joints").shape == (3, 14, 20_000)
     monkeypatch.setattr("lifter.data.images.matlab.MAX_ARCHIVE", 2**20)
     assert (tmp_path / "joints.mat").stat().st_size < 2**20
-    refused(tmp_path / "joints.mat", "larger than 1 MiB")
+    refused(tmp_path / "joints.mat", "unpacks to more than 1 MiB")
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_matlab_values_are_those_that_scipy_wrote(tmp_path: Path, compressed: bool) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(0, 100, (2, 3, 4)).astype(kind) for kind in ("i1", "u2", "i4", "u8", "f4", "f8")]
+    arrays += [np.zeros((0, 3)), rng.normal(size=(1, 7)), np.array([[True, False]])]
+    texts = {"name": "im0001.jpg", "e": "", "accent": "tête"}
+    values = {"all": cells(arrays), "one": 3.5, "s": structs([texts, {**texts, "e": cells([1.0, "two"])}]), "last": 1}
+    savemat(tmp_path / "x.mat", values, do_compression=compressed)
+    path = str(tmp_path / "x.mat")
+    assert variables(path) == ["all", "one", "s", "last"]
+    for found, array in zip(read_mat(path, "all"), arrays, strict=True):
+        np.testing.assert_array_equal(found, array)
+    assert read_mat(path, "one") == 3.5
+    first, second = read_mat(path, "s")
+    assert (first["name"], first["accent"], first["e"]) == ("im0001.jpg", "tête", "")
+    assert second["e"] == [1.0, "two"]
+    assert read_mat(path, "s", ["name"]) == [{"name": "im0001.jpg"}] * 2
+    with pytest.raises(InputError, match="no variable 'two'"):
+        read_mat(path, "two")
+
+
+@pytest.mark.parametrize("value", [np.array([[1j]]), coo_array(np.eye(3))], ids=["complex", "sparse"])
+def test_matlab_classes_that_no_set_has_are_refused(tmp_path: Path, value: Any) -> None:
+    savemat(tmp_path / "x.mat", {"joints": value})
+    refused(tmp_path / "x.mat", "expected numbers, texts, cells and structs")
 
 
 def test_joints_of_another_shape_or_flag_are_refused(tmp_path: Path) -> None:
