@@ -151,8 +151,9 @@ def read_predictions(path: str, image_set: ImageSet, protocol: Protocol) -> tupl
     """
     found = load_keypoints(path)
     matched = same_joints(found.names, image_set.names)
-    if "head_top" in image_set.names and "head_top" not in matched and "head" in found.names:
-        matched["head_top"] = "head"
+    head = [name for name in found.names if name.lower() == "head"]  # what many call LSP's head top
+    if "head_top" in image_set.names and head:
+        matched.setdefault("head_top", head[0])
     if not matched:
         some = ", ".join(found.names[:4])
         raise fault(
