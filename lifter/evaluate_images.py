@@ -277,11 +277,11 @@ def _rules(found: LandmarkEvaluation) -> list[str]:
         lines.append(f"protocol lsp: {which}; person-centric; {len(found.joints)} joints, hidden ones too")
         lines.append("near: at most 0.2 of the torso, from left shoulder to right hip, of each image")
     else:
-        sized = (
-            f"{found.boxes} of {found.labels} sizes from the set's boxes, the others from the labelled joints' extent"
-        )
+        sizes = f"sizes: {found.boxes} of {found.labels} boxes of the set"
+        if found.boxes < found.labels:
+            sizes += ", else the labelled joints' extent"
         lines.append("protocol box: near is at most that share of the longer side of each label's box")
-        lines += [sized, f"joints scored: {len(found.joints)}: {', '.join(found.joints)}"]
+        lines += [sizes, f"joints scored: {len(found.joints)}: {', '.join(found.joints)}"]
         if found.not_scored:
             lines.append(f"not scored, as the predictions do not have them: {', '.join(found.not_scored)}")
     if found.not_predicted:
@@ -308,6 +308,8 @@ def _notes(found: LandmarkEvaluation) -> list[str]:
     notes = ["Mean: over all scored joints of all images alike.  A joint that is not predicted is a miss."]
     if found.protocol == "lsp":
         notes.append("Head: neck and head top; the other groups are left and right.")
+    else:
+        notes.append("Of several in one image, predictions and labels belong together that lie nearest.")
     if found.side_swapped is not None and found.mean is not None and found.side_swapped > found.mean:
         share = f"{100 * found.side_swapped:.1f}"
         notes.append(

@@ -207,7 +207,7 @@ def test_box_scores_two_thresholds_of_the_longer_side() -> None:
         "tail": (0.0, 0.0),
         "Mean": (1 / 3, 2 / 3),
     }
-    assert "1 of 1 sizes from the set's boxes" in found.table()
+    assert "sizes: 1 of 1 boxes of the set" in found.table()
 
 
 def test_joints_that_were_not_predicted_at_all_are_named_and_not_scored() -> None:
