@@ -306,6 +306,8 @@ def test_several_in_an_image_are_matched_nearest_first_and_each_once(tmp_path: P
     data = load_image_set(tmp_path / "truth.json")
     (tmp_path / "p.json").write_text(json.dumps(coco(["x.png"], [(0, b + 1), (0, a + 2)])))
     np.testing.assert_array_equal(read_predictions(str(tmp_path / "p.json"), data, "box")[0], [a + 2, b + 1])
+    (tmp_path / "p.json").write_text(json.dumps(coco(["x.png"], [(0, a - 9), (0, a + 3)])))  # b's nearest is taken
+    np.testing.assert_array_equal(read_predictions(str(tmp_path / "p.json"), data, "box")[0], [a + 3, a - 9])
     (tmp_path / "p.json").write_text(json.dumps(coco(["x.png"], [(0, b + 1)])))
     found, _ = read_predictions(str(tmp_path / "p.json"), data, "box")
     assert np.isnan(found[0]).all()
