@@ -39,7 +39,8 @@ def lifter() -> None:
 @click.option("--precision", type=click.Choice(PRECISIONS), help="Of the network's arithmetic.")
 @click.option("--from", "source", metavar="-|SET", help="Samples of a pipe (posesynth stream) or a stored set.")
 @click.option("--init", metavar="MODEL", help="Begin with the weights of a model or run of the same joints.")
-def train(preset: str, config_file: str | None, out: str, source: str | None, **given: Any) -> None:
+@click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard, too: OUT/tensorboard.")
+def train(preset: str, config_file: str | None, out: str, source: str | None, tensorboard: bool, **given: Any) -> None:
     """Train a network.  The same command again goes on where it was stopped."""
     config = PRESETS[preset]
     if config_file is not None:
@@ -48,7 +49,7 @@ def train(preset: str, config_file: str | None, out: str, source: str | None, **
     if source is not None and "skeleton" in values:
         raise InputError("--skeleton: the samples of --from bring theirs; expected one of the two")
     config = config.with_values(**values)
-    _train(config, out, source)
+    _train(config, out, source, tensorboard)
 
 
 @lifter.command()
@@ -174,7 +175,7 @@ def _pipeline() -> Any:
     return load, lift_file
 
 
-def _train(config: Config, out: str, where: str | None) -> None:
+def _train(config: Config, out: str, where: str | None, tensorboard: bool) -> None:
     from tqdm import tqdm
 
     try:
@@ -192,7 +193,7 @@ def _train(config: Config, out: str, where: str | None) -> None:
             bar.set_postfix({name: f"{losses[name]:.4f}" for name in ("L_sym", "L_el", "L_ed")})
 
         try:
-            summary = run(config, out, source=source, progress=show)
+            summary = run(config, out, source=source, progress=show, tensorboard=tensorboard)
         except Stopped as stopped:
             bar.close()
             print(f"{out}: {stopped}", file=sys.stderr)
