@@ -93,7 +93,9 @@ def shoot(
     radii = body.radii.reshape(batch, 2 * parts) * end_scale
     x, z = ends[:, :, 0] * end_scale, ends[:, :, 2] * end_scale
     wide = np.maximum(np.repeat(body.squeeze, 2, axis=1), f32(1)) * radii
-    scale, dx, dy = _frame(x, z, np.minimum(wide, radii * f32(1.2)), drawn, size)
+    held = np.repeat(body.framed, 2)
+    around = np.minimum(wide, radii * f32(1.2))
+    scale, dx, dy = _frame(x[:, held], z[:, held], around[:, held], drawn, size)
     s, ox, oy = scale[:, None], dx[:, None], dy[:, None]
 
     p2d = np.stack([ox + s * p3d[:, :, 0] * joint_scale, oy - s * p3d[:, :, 2] * joint_scale], axis=-1)

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from posesynth.compilation import kernel
 from posesynth.errors import whole_number
 from posesynth.kinematics import forward
-from posesynth.render.anatomy import anatomy
+from posesynth.render.anatomy import Role, anatomy
 from posesynth.render.background import Ground, ground, paint_before, paint_behind
 from posesynth.render.body import body
 from posesynth.render.camera import shoot, view
 from posesynth.render.draws import Draws, Floats
-from posesynth.render.lens import Lens, expose, lens
+from posesynth.render.jpeg import compress
+from posesynth.render.lens import Lens, expose, lens, to_bytes
 from posesynth.render.look import Look, look
 from posesynth.render.raster import clear, draw_part
 from posesynth.render.shade import shade
@@ -107,8 +108,9 @@ def _render_block(
     flesh = body(skeleton, upright, drawn)
     rotation, free = view(skeleton, batch.rotation, drawn)
     shot = shoot(skeleton, upright, flesh, rotation, free, drawn, size)
-    looks = look(anatomy(skeleton), shot.up, drawn)
-    around = ground(shot, looks.light, looks.tint, drawn, size)
+    roles = anatomy(skeleton)
+    looks = look(roles, shot.up, drawn)
+    around = ground(shot, Role.PALM not in roles.roles, looks.light, looks.tint, drawn, size)
     glass = lens(drawn)
     scene = Scene(
         shot.ends, shot.radii, shot.axis, flesh.squeeze, flesh.offset, flesh.region, flesh.blend, shot.scale, shot.p2d,
@@ -142,9 +144,9 @@ def paint(b, scene, look, ground, lens, image, silhouette, visible):  # type: ig
     size = image.shape[0]
     depth = np.empty((size, size), np.float32)
     part = np.empty((size, size), np.int32)
-    normal = np.empty((size, size, 3), np.float32)
+    normal = np.empty((3, size, size), np.float32)
     field = np.empty((size, size), np.float32)
-    picture = np.empty((size, size, 3), np.float32)
+    picture = np.empty((3, size, size), np.float32)
     clear(depth, part, normal)
     for p in range(scene.ends.shape[1]):
         draw_part(
@@ -168,4 +170,7 @@ def paint(b, scene, look, ground, lens, image, silhouette, visible):  # type: ig
     for y in range(size):
         for x in range(size):
             silhouette[y, x] = part[y, x] >= 0 and not silhouette[y, x]
-    expose(b, lens, picture, normal, image)
+    expose(b, lens, picture, normal)
+    if lens.quality[b] > 0:
+        compress(lens.quality[b], picture, normal)
+    to_bytes(picture, image)

@@ -35,7 +35,7 @@ def _reach(radius, squeeze, u):  # type: ignore[no-untyped-def]
 def draw_part(ends, radii, axis, squeeze, blend, number, depth, part, normal):  # type: ignore[no-untyped-def]
     """Draw one part.
 
-    ends: (2, 3) pixels and depth; radii: (2,); axis: (3,) unit; depth, part: (S, S); normal: (S, S, 3).
+    ends: (2, 3) pixels and depth; radii: (2,); axis: (3,) unit; depth, part: (S, S); normal: (3, S, S).
     """
     size = depth.shape[0]
     ra, rb = radii[0], radii[1]
@@ -118,12 +118,12 @@ def draw_part(ends, radii, axis, squeeze, blend, number, depth, part, normal):  
             if soft and old < new + width:
                 share = _HALF + _HALF * (old - new) / width
                 depth[y, x] = old + (new - old) * share - width * share * (_ONE - share)
-                normal[y, x, 0] += (nx - normal[y, x, 0]) * share
-                normal[y, x, 1] += (ny - normal[y, x, 1]) * share
-                normal[y, x, 2] += (nz - normal[y, x, 2]) * share
+                normal[0, y, x] += (nx - normal[0, y, x]) * share
+                normal[1, y, x] += (ny - normal[1, y, x]) * share
+                normal[2, y, x] += (nz - normal[2, y, x]) * share
                 if share > _HALF:
                     part[y, x] = number
             elif new < old:
                 depth[y, x] = new
-                normal[y, x, 0], normal[y, x, 1], normal[y, x, 2] = nx, ny, nz
+                normal[0, y, x], normal[1, y, x], normal[2, y, x] = nx, ny, nz
                 part[y, x] = number
