@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from posesynth.compilation import formula, stage
+from posesynth.compilation import formula, kernel, stage
 from posesynth.render import draws
 from posesynth.render.camera import Shot
 from posesynth.render.draws import Draws, Floats, dot
@@ -142,7 +142,7 @@ def _hashed(key: np.ndarray, place: int) -> Floats:
     return (x >> np.uint32(8)).astype(np.float32) * f32(2.0**-24)
 
 
-@stage
+@kernel
 def paint_behind(b, ground, field, out):  # type: ignore[no-untyped-def]
     """Everything behind the body, into `out` (3, S, S).  field: (S, S) scratch."""
     size = out.shape[1]
@@ -167,10 +167,10 @@ def paint_behind(b, ground, field, out):  # type: ignore[no-untyped-def]
             colour = above + (under - above) * below
             for x in range(size):
                 out[c, y, x] = colour * (_ONE + field[y, x] * _TWO)
-    for i in range(CLUTTER):
-        paint_shape(ground.shapes[b, i], soft, out)
     if ground.grass[b] > _ZERO:
         _grass(ground.grass[b], horizon, key + np.uint32(9), field, out)
+    for i in range(CLUTTER):
+        paint_shape(ground.shapes[b, i], soft, out)
     if ground.squash[b] > _ZERO:
         _shadow(ground.cast[b], ground.squash[b], ground.shadow[b], horizon, field, out)
 
@@ -247,12 +247,13 @@ def paint_shape(shape, soft, out):  # type: ignore[no-untyped-def]
                     out[c, y, x] += (shape[7 + c] * shade - out[c, y, x]) * share
 
 
-@stage
-def paint_before(shapes, part, hidden, out):  # type: ignore[no-untyped-def]
+@kernel
+def paint_before(b, ground, hidden, out):  # type: ignore[no-untyped-def]
     """Things before the body; `hidden` (S, S) is set where they are."""
     size = out.shape[1]
+    hidden[:] = False
     for i in range(CLUTTER, CLUTTER + FRONT):
-        shape = shapes[i]
+        shape = ground.shapes[b, i]
         if shape[2] <= _ZERO:
             continue
         reach = shape[2] + shape[3]

@@ -1,12 +1,13 @@
-"""What a cheap camera does to a picture: blur, white balance and tone, sensor noise.  `jpeg` does the rest."""
+"""What a cheap camera does to a picture: blur, white balance and tone, sensor noise."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from posesynth.compilation import stage
+from posesynth.compilation import kernel, stage
 from posesynth.render import draws
 from posesynth.render.draws import Draws, Floats
+from posesynth.render.jpeg import compress
 from posesynth.render.noise import mixed
 from posesynth.trigonometry import f32
 
@@ -54,11 +55,24 @@ def lens(drawn: Draws) -> Lens:
     )
 
 
-@stage
-def expose(b, lens, picture, scratch):  # type: ignore[no-untyped-def]
-    """What the sensor gives of `picture` (3, S, S), in place: numbers in [0, 255].  scratch: the same shape."""
-    size = picture.shape[1]
+@kernel
+def develop(b, lens, picture, scratch, out):  # type: ignore[no-untyped-def]
+    """picture (3, S, S) -> out (S, S, 3) uint8.  scratch: the shape of `picture`; both are spent."""
     _blur(lens.blur[b], picture, scratch)
+    _expose(b, lens, picture)
+    if lens.quality[b] > 0:
+        compress(lens.quality[b], picture, scratch)
+    size = out.shape[0]
+    for y in range(size):
+        for x in range(size):
+            for c in range(3):
+                out[y, x, c] = np.uint8(np.int32(picture[c, y, x] + _HALF))
+
+
+@stage
+def _expose(b, lens, picture):  # type: ignore[no-untyped-def]
+    """What the sensor gives of `picture` (3, S, S), in place: numbers in [0, 255]."""
+    size = picture.shape[1]
     tone = lens.tone[b]
     sigma = lens.noise[b] * f32(1 / 147.8)
     for c in range(3):
@@ -97,13 +111,3 @@ def _blur(w, a, scratch):  # type: ignore[no-untyped-def]
             row, out = scratch[c, y], a[c, y]
             for x in range(size):
                 out[x] = w[0] * row[x] + w[1] * (l1[x] + r1[x]) + w[2] * (l2[x] + r2[x])
-
-
-@stage
-def to_bytes(picture, out):  # type: ignore[no-untyped-def]
-    """(3, S, S) numbers in [0, 255] -> (S, S, 3) uint8, rounded."""
-    size = out.shape[0]
-    for y in range(size):
-        for x in range(size):
-            for c in range(3):
-                out[y, x, c] = np.uint8(np.int32(picture[c, y, x] + _HALF))

@@ -5,9 +5,13 @@ carried into the space where the part is round, meets it at the root of a quadra
 neighbours go over into each other: within a blend's width depths and normals are mixed, so no crease shows at a joint.
 """
 
-import numpy as np
+from typing import NamedTuple
 
-from posesynth.compilation import formula, stage
+import numpy as np
+from numpy.typing import NDArray
+
+from posesynth.compilation import formula, kernel, stage
+from posesynth.render.draws import Floats
 from posesynth.trigonometry import f32
 
 _ZERO, _HALF, _ONE, _TWO = f32(0), f32(0.5), f32(1), f32(2)
@@ -17,12 +21,55 @@ FAR = f32(1e9)
 _NONE = np.int32(-1)
 
 
-@stage
-def clear(depth, part, normal):  # type: ignore[no-untyped-def]
-    """An empty picture."""
+class Parts(NamedTuple):
+    """B pictures' parts and joints, in pixels; see `body.Body` and `camera.Shot`."""
+
+    ends: Floats
+    radii: Floats
+    axis: Floats
+    squeeze: Floats
+    offset: Floats
+    region: NDArray[np.int32]
+    blend: Floats
+    scale: Floats
+    p2d: Floats
+    depth: Floats
+    flesh: Floats
+
+
+@kernel
+def surface(b, parts, depth, part, normal):  # type: ignore[no-untyped-def]
+    """The body of picture b.
+
+    depth: (S, S), FAR where there is none; part: (S, S), its number or -1; normal: (3, S, S), unit, at the surface.
+    """
     depth[:] = FAR
     part[:] = _NONE
     normal[:] = _ZERO
+    for p in range(parts.ends.shape[1]):
+        _draw(
+            parts.ends[b, p], parts.radii[b, p], parts.axis[b, p], parts.squeeze[b, p], parts.blend[p], np.int32(p),
+            depth, part, normal,
+        )  # fmt: skip
+
+
+@kernel
+def labels(b, parts, depth, part, hidden, visible, silhouette):  # type: ignore[no-untyped-def]
+    """Which joints are seen (N,) and where the body is (S, S).  hidden: (S, S), where something is before it.
+
+    A joint is seen if the surface in its pixel lies no farther before it than the flesh around it is thick.
+    """
+    size = depth.shape[0]
+    for j in range(len(visible)):
+        x, y = parts.p2d[b, j, 0], parts.p2d[b, j, 1]
+        seen = x >= _ZERO and y >= _ZERO and x < f32(size) and y < f32(size)
+        if seen:
+            u, v = np.int32(x), np.int32(y)
+            seen = depth[v, u] >= parts.depth[b, j] - _TWO * parts.flesh[b, j] and not hidden[v, u]
+        visible[j] = seen
+    for y in range(size):
+        for x in range(size):
+            silhouette[y, x] = part[y, x] >= 0 and not hidden[y, x]
 
 
 @formula
@@ -32,7 +79,7 @@ def _reach(radius, squeeze, u):  # type: ignore[no-untyped-def]
 
 
 @stage
-def draw_part(ends, radii, axis, squeeze, blend, number, depth, part, normal):  # type: ignore[no-untyped-def]
+def _draw(ends, radii, axis, squeeze, blend, number, depth, part, normal):  # type: ignore[no-untyped-def]
     """Draw one part.
 
     ends: (2, 3) pixels and depth; radii: (2,); axis: (3,) unit; depth, part: (S, S); normal: (3, S, S).

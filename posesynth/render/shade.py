@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from posesynth.compilation import formula, stage
+from posesynth.compilation import formula, kernel, stage
 from posesynth.render.look import COAT_PATCHES, COAT_SPOTS, COAT_STRIPES
 from posesynth.render.noise import floor, smooth, solid
 from posesynth.render.raster import FAR
@@ -73,11 +73,12 @@ def _open(x, y, depth, radius, size):  # type: ignore[no-untyped-def]
     return _ONE - f32(0.09) * shut
 
 
-@stage
-def shade(b, ends, axis, offset, region, scale, look, depth, part, normal, out):  # type: ignore[no-untyped-def]
+@kernel
+def shade(b, parts, look, depth, part, normal, out):  # type: ignore[no-untyped-def]
     """Colour the body of picture b in `out` (3, S, S)."""
     size = depth.shape[0]
     light, up = look.light[b], look.up[b]
+    ends, axis, offset, region, scale = parts.ends[b], parts.axis[b], parts.offset[b], parts.region, parts.scale[b]
     coat, grain, key = look.coat[b], look.grain[b], look.keys[b]
     unit = _ONE / scale
     radius = np.int32(max(2, size // 40))
