@@ -14,7 +14,7 @@ from posesynth import compilation, kernel, kinematics, rng, transpose, trigonome
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of kernels of the test's own; the process's own sources stay as they are."""
     monkeypatch.setattr(compilation, "_sources", set())
-    monkeypatch.setattr(compilation, "_sources_digest", lambda: "one")
+    monkeypatch.setattr(compilation, "_sources_digest", lambda _: "one")
     monkeypatch.setattr(compilation, "_directory", lambda: tmp_path)
     return tmp_path
 
@@ -68,7 +68,7 @@ def test_a_damaged_kernel_is_compiled_again(folder: Path, damage: str) -> None:
 
 def test_changed_sources_are_compiled_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run()
-    monkeypatch.setattr(compilation, "_sources_digest", lambda: "another")
+    monkeypatch.setattr(compilation, "_sources_digest", lambda _: "another")
     assert run() == COMPILED
 
 

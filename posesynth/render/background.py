@@ -22,10 +22,11 @@ class Ground(NamedTuple):
 
     top, bottom: (B, 3) of a gradient above the horizon; near, far: (B, 3) of the ground below it; horizon: (B,) row, at
     or beyond the lower edge where there is no ground; rough: (B,) noise; grass: (B,) amount of fine upright strokes.
-    shapes: (B, CLUTTER + FRONT, 10): x, y, half width, half height, sin, cos, roundness, RGB; width 0 where there is none.
+    shapes: (B, CLUTTER + FRONT, 10): x, y, half width, half height, sin, cos, roundness, RGB; width 0 where
+    there is none.
     soft: (B,) pixels over which edges behind the body run out.
-    shadow: (B,) how dark; cast: (B, P, 5): x, y, x, y, radius of the shadow of each part; squash: (B,) of circles on the
-    ground, 0 without a shadow.  keys: (B,).
+    shadow: (B,) how dark; cast: (B, P, 5): x, y, x, y, radius of the shadow of each part; squash: (B,) of circles on
+    the ground, 0 without a shadow.  keys: (B,).
     """
 
     top: Floats
@@ -52,7 +53,7 @@ def ground(shot: Shot, stands: bool, light: Floats, tint: Floats, drawn: Draws, 
     def colour(place: int, saturation: float) -> Floats:
         rgb = np.stack([u(place + i, 0.08, 0.95) for i in range(3)], axis=-1)
         grey = (rgb[:, :1] + rgb[:, 1:2] + rgb[:, 2:]) * f32(1 / 3)
-        return grey + (rgb - grey) * f32(saturation)
+        return (grey + (rgb - grey) * f32(saturation)).astype(np.float32)
 
     outside = (u(0) < f32(0.6))[:, None]
     sky = np.array([[0.50, 0.66, 0.86]], np.float32) * u(1, 0.7, 1.2)[:, None]
@@ -78,7 +79,8 @@ def ground(shot: Shot, stands: bool, light: Floats, tint: Floats, drawn: Draws, 
     strength = tint[:, 1] * u(17, 0.4, 0.75)
     return Ground(
         top.astype(np.float32), bottom.astype(np.float32), near.astype(np.float32), far.astype(np.float32),
-        horizon.astype(np.float32), u(18, 0.0, 1.0) * u(23, 0.0, 0.11), np.where((outside & green)[:, 0], u(19, 0.1, 0.45), f32(0)),
+        horizon.astype(np.float32), u(18) * u(23, 0.0, 0.11),
+        np.where((outside & green)[:, 0], u(19, 0.1, 0.45), f32(0)),
         _shapes(drawn, size), u(20, 0.6, 5.0) * f32(size / 256), strength.astype(np.float32), cast,
         squash.astype(np.float32), drawn.words(draws.SEEDS, 1),
     )  # fmt: skip
@@ -175,12 +177,22 @@ def paint_behind(b, ground, field, out):  # type: ignore[no-untyped-def]
         _shadow(ground.cast[b], ground.squash[b], ground.shadow[b], horizon, field, out)
 
 
+@kernel
+def paint_photograph(square, out):  # type: ignore[no-untyped-def]
+    """A photograph (S, S, 3) uint8 behind the body, in the place of `paint_behind`."""
+    size = out.shape[1]
+    for y in range(size):
+        for x in range(size):
+            for c in range(3):
+                out[c, y, x] = f32(square[y, x, c]) * f32(1 / 255)
+
+
 @stage
 def _grass(amount, horizon, key, field, out):  # type: ignore[no-untyped-def]
     size = out.shape[1]
     field[:] = _ZERO
     add_field(field, f32(1.7), f32(size) * f32(0.03), amount, key)
-    for y in range(max(0, np.int32(horizon)), size):
+    for y in range(np.int32(max(horizon, _ZERO)), size):
         for x in range(size):
             scale = _ONE + field[y, x]
             for c in range(3):
@@ -238,9 +250,9 @@ def paint_shape(shape, soft, out):  # type: ignore[no-untyped-def]
         return
     size = out.shape[1]
     reach = shape[2] + shape[3] + soft
-    for y in range(max(0, np.int32(shape[1] - reach)), min(size, np.int32(shape[1] + reach))):
+    for y in range(np.int32(max(shape[1] - reach, _ZERO)), np.int32(min(shape[1] + reach, f32(size)))):
         shade = _ONE - f32(0.25) * (f32(y) - shape[1]) / reach
-        for x in range(max(0, np.int32(shape[0] - reach)), min(size, np.int32(shape[0] + reach))):
+        for x in range(np.int32(max(shape[0] - reach, _ZERO)), np.int32(min(shape[0] + reach, f32(size)))):
             share = min(max(_inside(shape, f32(x) + _HALF, f32(y) + _HALF) / soft + _HALF, _ZERO), _ONE)
             if share > _ZERO:
                 for c in range(3):
@@ -257,8 +269,8 @@ def paint_before(b, ground, hidden, out):  # type: ignore[no-untyped-def]
         if shape[2] <= _ZERO:
             continue
         reach = shape[2] + shape[3]
-        for y in range(max(0, np.int32(shape[1] - reach)), min(size, np.int32(shape[1] + reach))):
-            for x in range(max(0, np.int32(shape[0] - reach)), min(size, np.int32(shape[0] + reach))):
+        for y in range(np.int32(max(shape[1] - reach, _ZERO)), np.int32(min(shape[1] + reach, f32(size)))):
+            for x in range(np.int32(max(shape[0] - reach, _ZERO)), np.int32(min(shape[0] + reach, f32(size)))):
                 inside = _inside(shape, f32(x) + _HALF, f32(y) + _HALF)
                 if inside > _ZERO:
                     hidden[y, x] = True

@@ -2,9 +2,9 @@
 
     pose -> radii of trunk and limbs -> parts: trunk, limbs with hands or feet, neck, head and face, tail, ...
 
-All parts of all poses of a batch are made together, (B, ...) arrays, out of + - * / sqrt.  Positions are in the upright
-animal's world and in units of its longest edge.  How thick a part is goes by the bones it belongs to, times a girth drawn
-for each picture.
+All parts of all poses of a batch are made together, (B, ...) arrays, out of + - * / sqrt.  Positions are in the
+upright animal's world and in units of its longest edge.  How thick a part is goes by the bones it belongs to, times a
+girth drawn for each picture.
 """
 
 from dataclasses import dataclass, field
@@ -43,9 +43,8 @@ class Body:
 
     ends: (B, P, 2, 3); radii: (B, P, 2); axis: (B, P, 3) unit, along which the part is `squeeze` (B, P) times as wide;
     offset: (B, P), how far along its chain the part begins, for coats that run on from bone to bone;
-    region: (P,); blend: (P,), how softly it goes over into its neighbours, in radii; framed: (P,), whether the picture is to
-    hold it; thickness: (B, N), the flesh around
-    each joint.
+    region: (P,); blend: (P,), how softly it goes over into its neighbours, in radii; framed: (P,), whether the picture
+    is to hold it; thickness: (B, N), the flesh around each joint.
     """
 
     ends: Floats
@@ -357,7 +356,8 @@ class _Maker:
         height = self._trunk_end(j)[1]
         if self.anatomy.upright:
             return self.mean * f32(0.29) * self.head_size
-        return np.minimum(height * f32(0.62), self.mean * f32(0.45)) * self.head_size
+        skull: Floats = np.minimum(height * f32(0.62), self.mean * f32(0.45)) * self.head_size
+        return skull
 
     def _forwards(self) -> Floats:
         """Where the animal goes: along its trunk, or square to it if it stands upright."""
@@ -427,7 +427,7 @@ class _Maker:
             self.parts.add(region, at, at, size, size, blend=0.02)
 
     def _persons_head(self, j: int, p: int, skull: Floats) -> None:
-        """Neck, skull, jaw, hair and face of somebody upright: `j` the top of the head, `p` the nose where it is known."""
+        """Neck, skull, hair and face of somebody upright: `j` the top of the head, `p` the nose where it is known."""
         ahead = self._forwards()
         up = unit(self.joint(j) - self.joint(p), np.broadcast_to(_Z, (len(self.p3d), 3)))
         ahead = unit(ahead - up * dot(ahead, up), ahead)

@@ -3,9 +3,10 @@
 pose of sample i -> body -> camera -> {parts -> depth -> shading} over {background} -> lens
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 from posesynth.errors import whole_number
 from posesynth.kinematics import forward
 from posesynth.render.anatomy import Role, anatomy
-from posesynth.render.background import ground, paint_before, paint_behind
+from posesynth.render.background import ground, paint_before, paint_behind, paint_photograph
 from posesynth.render.body import body
 from posesynth.render.camera import shoot, view
 from posesynth.render.draws import Draws
 from posesynth.render.lens import develop, lens
 from posesynth.render.look import look
+from posesynth.render.photographs import Photographs
 from posesynth.render.raster import Parts, labels, surface
 from posesynth.render.shade import shade
 from posesynth.rng import BLOCK
@@ -27,6 +29,9 @@ from posesynth.skeleton import Skeleton
 
 IMAGE_VERSION = 1
 """Changes whenever any byte of any picture does."""
+
+SMALLEST, LARGEST = 32, 2048
+"""Pixels a side."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,13 +61,22 @@ class ImageBatch:
 
 
 def render(
-    skeleton: Skeleton, seed: int, start: int, stop: int, size: int = 256, backgrounds: Any = None,
+    skeleton: Skeleton, seed: int, start: int, stop: int, size: int = 256,
+    backgrounds: str | os.PathLike[str] | Photographs | None = None,
     *, threads: int | None = None,
 ) -> ImageBatch:  # fmt: skip
-    """Pictures start..stop-1 of the endless set (skeleton, seed): size x size pixels, of the poses of these samples."""
+    """Pictures start..stop-1 of the endless set (skeleton, seed), size x size pixels, of the poses of these samples.
+
+    Picture i shows the up pose of sample i, seen as `posesynth.render.camera` says: the pose's noise and missing joints
+    are not for pictures, which have their own.  0 <= seed < 2^64, 0 <= start <= stop <= 2^64, 32 <= size <= 2048.
+    backgrounds: a folder of photographs to stand behind the bodies, of which the pictures are then a function too;
+    without it, surroundings are drawn.  threads: how many to use (default: one for each core this process may use).
+    Raises InputError on a value outside these.
+    """
     check_skeleton(skeleton)
     seed, start, stop = check_range(seed, start, stop)
-    size = whole_number("size", size, 32, 2048)
+    size = whole_number("size", size, SMALLEST, LARGEST)
+    photographs = Photographs.given(backgrounds)
     threads = cores() if threads is None else whole_number("threads", threads, 1)
     count, joints = stop - start, len(skeleton.joints)
     made = ImageBatch(
@@ -74,14 +88,26 @@ def render(
         start,
     )
     for first in range(0, count, BLOCK):
-        _render_block(skeleton, seed, start + first, made, first, min(first + BLOCK, count), size, threads)
+        _render_block(skeleton, seed, start + first, made, first, min(first + BLOCK, count), photographs, threads)
+    return made
+
+
+Tables = TypeVar("Tables", bound=tuple[NDArray[Any], ...])
+
+
+def laid_out(tables: Tables) -> Tables:
+    """The same arrays C-contiguous: one layout, for which one kernel is compiled."""
+    kind: Any = type(tables)
+    made: Tables = kind(*(np.ascontiguousarray(table) for table in tables))
     return made
 
 
 def _render_block(
-    skeleton: Skeleton, seed: int, start: int, made: ImageBatch, first: int, last: int, size: int, threads: int
-) -> None:
-    count = last - first
+    skeleton: Skeleton, seed: int, start: int, made: ImageBatch, first: int, last: int,
+    photographs: Photographs | None, threads: int,
+) -> None:  # fmt: skip
+    """Pictures start, start + 1, ... into places first..last-1 of `made`: at most BLOCK."""
+    count, size = last - first, made.image.shape[1]
     drawn = Draws(seed, start, start + count)
     batch = sample(skeleton, seed, start, start + count, extras=("o_up", "rotation"), threads=1)
     assert batch.o_up is not None
@@ -94,14 +120,12 @@ def _render_block(
     looks = look(roles, shot.up, drawn)
     around = ground(shot, Role.PALM not in roles.roles, looks.light, looks.tint, drawn, size)
     glass = lens(drawn)
+    places = None if photographs is None else photographs.places(drawn)
     parts = Parts(
         shot.ends, shot.radii, shot.axis, flesh.squeeze, flesh.offset, flesh.region, flesh.blend, shot.scale, shot.p2d,
         shot.depth, shot.flesh,
     )  # fmt: skip
-    # One layout, for which one kernel is compiled.
-    parts, looks, around, glass = (
-        type(tables)(*(np.ascontiguousarray(table) for table in tables)) for tables in (parts, looks, around, glass)
-    )
+    parts, looks, around, glass = laid_out(parts), laid_out(looks), laid_out(around), laid_out(glass)
     made.p2d[first:last] = shot.p2d
     made.p3d[first:last] = shot.p3d
 
@@ -113,7 +137,10 @@ def _render_block(
         for b in mine:
             at = first + b
             surface(b, parts, depth, part, normal)
-            paint_behind(b, around, field, picture)
+            if photographs is None or places is None:
+                paint_behind(b, around, field, picture)
+            else:
+                paint_photograph(photographs.square(places, b, size), picture)
             shade(b, parts, looks, depth, part, normal, picture)
             paint_before(b, around, hidden, picture)
             labels(b, parts, depth, part, hidden, made.visible[at], made.silhouette[at])

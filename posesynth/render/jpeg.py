@@ -1,5 +1,4 @@
-"""JPEG's loss without its file: what a picture is after baseline JPEG with half the colour resolution, bit for bit the same
-on every machine.
+"""JPEG's loss without its file: what a picture is after baseline JPEG with half the colour resolution.
 
     RGB -> YCbCr, colours halved -> 8 x 8 cosine transform -> rounded to the quality's steps -> and back
 

@@ -5,7 +5,6 @@ import numpy as np
 from posesynth.compilation import formula, kernel, stage
 from posesynth.render.look import COAT_PATCHES, COAT_SPOTS, COAT_STRIPES
 from posesynth.render.noise import floor, smooth, solid
-from posesynth.render.raster import FAR
 from posesynth.trigonometry import f32
 
 _ZERO, _HALF, _ONE, _TWO = f32(0), f32(0.5), f32(1), f32(2)
