@@ -125,10 +125,6 @@ class IndexedStream(IterableDataset[Item]):
         """Have the kernels at hand."""
         raise NotImplementedError
 
-    def _batch_bytes(self) -> int:
-        """What a batch takes."""
-        raise NotImplementedError
-
     def _slab(self, share: "Share", rounds: range) -> list[Item]:
         """The batches of some rounds, made together."""
         raise NotImplementedError
@@ -188,7 +184,7 @@ class IndexedStream(IterableDataset[Item]):
 
     def _slab_rounds(self) -> int:
         """How many batches are made in one go."""
-        return min(max(1, SLAB_BYTES // self._batch_bytes()), MOST_BATCHES)
+        return 1
 
 
 class PoseStream(IndexedStream[TensorBatch]):
@@ -231,8 +227,9 @@ class PoseStream(IndexedStream[TensorBatch]):
     def _compile(self) -> None:
         sample(self.skeleton)
 
-    def _batch_bytes(self) -> int:
-        return self.batch_size * sum(self._sample_bytes(name) for name in self._names())
+    def _slab_rounds(self) -> int:
+        batch_bytes = self.batch_size * sum(self._sample_bytes(name) for name in self._names())
+        return min(max(1, SLAB_BYTES // batch_bytes), MOST_BATCHES)
 
     def _names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(("p2d", "o", *self.extras)))

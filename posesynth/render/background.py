@@ -53,19 +53,20 @@ def ground(shot: Shot, stands: bool, light: Floats, tint: Floats, drawn: Draws, 
     def colour(place: int, saturation: float) -> Floats:
         rgb = np.stack([u(place + i, 0.08, 0.95) for i in range(3)], axis=-1)
         grey = (rgb[:, :1] + rgb[:, 1:2] + rgb[:, 2:]) * f32(1 / 3)
-        return (grey + (rgb - grey) * f32(saturation)).astype(np.float32)
+        warm = np.array([[1.05, 1.0, 0.92]], np.float32)
+        return ((grey + (rgb - grey) * f32(saturation)) * warm).astype(np.float32)
 
     outside = (u(0) < f32(0.6))[:, None]
     sky = np.array([[0.50, 0.66, 0.86]], np.float32) * u(1, 0.7, 1.2)[:, None]
     haze = np.array([[0.82, 0.86, 0.90]], np.float32) * u(2, 0.8, 1.1)[:, None]
     trees = np.array([[0.18, 0.26, 0.14]], np.float32) * u(3, 0.5, 1.6)[:, None]
     wooded = (u(4) < f32(0.4))[:, None]
-    top = np.where(outside, np.where(wooded, trees, sky), colour(5, 0.25))
-    bottom = np.where(outside, np.where(wooded, trees * f32(0.7), haze), colour(5, 0.25) * u(8, 0.75, 1.1)[:, None])
-    grass = np.array([[0.30, 0.41, 0.17]], np.float32)
+    top = np.where(outside, np.where(wooded, trees, sky), colour(5, 0.2))
+    bottom = np.where(outside, np.where(wooded, trees * f32(0.7), haze), colour(5, 0.2) * u(8, 0.75, 1.1)[:, None])
+    grass = np.array([[0.33, 0.39, 0.20]], np.float32)
     soil = np.array([[0.52, 0.43, 0.32]], np.float32)
     green = (u(9) < f32(0.5))[:, None]
-    near = np.where(outside, np.where(green, grass, soil) * u(10, 0.6, 1.3)[:, None], colour(11, 0.25))
+    near = np.where(outside, np.where(green, grass, soil) * u(10, 0.6, 1.3)[:, None], colour(11, 0.2))
     far = near * u(14, 0.8, 1.15)[:, None] + f32(0.03)
 
     sin_pitch = -shot.up[:, 2]
@@ -80,7 +81,7 @@ def ground(shot: Shot, stands: bool, light: Floats, tint: Floats, drawn: Draws, 
     return Ground(
         top.astype(np.float32), bottom.astype(np.float32), near.astype(np.float32), far.astype(np.float32),
         horizon.astype(np.float32), u(18) * u(23, 0.0, 0.11),
-        np.where((outside & green)[:, 0], u(19, 0.1, 0.45), f32(0)),
+        np.where((outside & green)[:, 0], u(19, 0.08, 0.32), f32(0)),
         _shapes(drawn, size), u(20, 0.6, 5.0) * f32(size / 256), strength.astype(np.float32), cast,
         squash.astype(np.float32), drawn.words(draws.SEEDS, 1),
     )  # fmt: skip

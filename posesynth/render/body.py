@@ -196,6 +196,13 @@ class _Maker:
                 Region.TRUNK, self.centre[j], self.centre[j], self.height[j], self.height[j], self.lateral,
                 self.width[j] / self.height[j], blend=0.4,
             )  # fmt: skip
+        if self.anatomy.upright:  # the trousers' upper part
+            j = trunk[0]
+            wide = self.width[j] / self.height[j]
+            radius = self.height[j] * f32(1.04)
+            self.parts.add(
+                Region.UPPER_LEG, self.joint(j), self.centre[j], radius * f32(0.97), radius, self.lateral, wide
+            )
         for j in trunk:
             self.thickness[j] = self.height[j] + norm(self.centre[j] - self.joint(j))
 
@@ -218,7 +225,7 @@ class _Maker:
             width = np.minimum(np.maximum(width * f32(0.9), scale * f32(0.27)), scale * f32(0.42))
             height = np.maximum(width * f32(0.6), scale * f32(0.18))
         else:
-            height = np.minimum(np.maximum(drop * f32(0.75), scale * f32(0.17)), scale * f32(0.26))
+            height = np.minimum(np.maximum(drop * f32(0.75), scale * f32(0.18)), scale * f32(0.26))
             width = np.minimum(np.maximum(width * f32(0.9), height * f32(0.6)), height * f32(1.0))
         self.height[j], self.width[j] = height * self.trunk_girth, width * self.trunk_girth
 
@@ -262,7 +269,8 @@ class _Maker:
         radius = scale * f32(0.21 if not self.anatomy.upright or not arm else 0.19)
         if limb.girdle:
             start = self.centre.get(limb.holder, self.joint(limb.holder))
-            self.parts.add(Region.TRUNK, start, self.joint(top), radius * f32(1.3), radius, blend=0.9)
+            region = Region.TRUNK if arm or not self.anatomy.upright else Region.UPPER_LEG
+            self.parts.add(region, start, self.joint(top), radius * f32(1.3), radius, blend=0.9)
             self.thickness[top] = radius
         for k, j in enumerate(bones):
             t = (k + 1) / len(bones)
@@ -478,7 +486,7 @@ class _Maker:
         bone = unit(self.joint(j) - self.joint(p), self.lateral)
         flat = unit(_Z - bone * bone[:, 2:], self.lateral)
         a = self.joint(p) + (self.joint(j) - self.joint(p)) * f32(0.25)
-        b = self.joint(p) + (self.joint(j) - self.joint(p)) * f32(0.78)
+        b = self.joint(p) + (self.joint(j) - self.joint(p)) * f32(0.82)
         self.parts.add(Region.WING, a, b, self.bones[j] * f32(0.12), self.bones[j] * f32(0.22), flat, 0.06, blend=0.05)
         self.thickness[j] = self.bones[j] * f32(0.08)
 

@@ -19,6 +19,7 @@ FAR = f32(1e9)
 """Depth where there is no body."""
 
 _NONE = np.int32(-1)
+_MORE = f32(0.51)  # not a half: two bones that end in one sphere would share its pixels at random
 
 
 class Parts(NamedTuple):
@@ -57,7 +58,7 @@ def surface(b, parts, depth, part, normal):  # type: ignore[no-untyped-def]
 def labels(b, parts, depth, part, hidden, visible, silhouette):  # type: ignore[no-untyped-def]
     """Which joints are seen (N,) and where the body is (S, S).  hidden: (S, S), where something is before it.
 
-    A joint is seen if the surface in its pixel lies no farther before it than the flesh around it is thick.
+    A joint is seen if its pixel shows the body, and no surface farther before it than the flesh around it is thick.
     """
     size = depth.shape[0]
     for j in range(len(visible)):
@@ -65,7 +66,8 @@ def labels(b, parts, depth, part, hidden, visible, silhouette):  # type: ignore[
         seen = x >= _ZERO and y >= _ZERO and x < f32(size) and y < f32(size)
         if seen:
             u, v = np.int32(x), np.int32(y)
-            seen = depth[v, u] >= parts.depth[b, j] - _TWO * parts.flesh[b, j] and not hidden[v, u]
+            near = depth[v, u] < parts.depth[b, j] - _TWO * parts.flesh[b, j]
+            seen = part[v, u] >= 0 and not near and not hidden[v, u]
         visible[j] = seen
     for y in range(size):
         for x in range(size):
@@ -107,7 +109,7 @@ def _draw(ends, radii, axis, squeeze, blend, number, depth, part, normal):  # ty
     q = rx * rx + ry * ry + rz * rz
     d2 = m0 - rr * rr
     k2 = d2 * q - m2 * m2
-    hull = d2 > f32(1e-3) * m0 and d2 > f32(1e-4) and k2 > f32(1e-6) * d2 * q
+    hull = d2 > f32(1e-3) * m0 and d2 > f32(1e-4)  # or one of the spheres holds the other
     width = blend * min(ra, rb)
     soft = width > f32(1e-3)
 
@@ -128,7 +130,9 @@ def _draw(ends, radii, axis, squeeze, blend, number, depth, part, normal):  # ty
                 k0 = d2 * m5 - m1 * m1 + m1 * rr * ra * _TWO - m0 * ra * ra
                 h = k1 * k1 - k0 * k2
                 if h >= _ZERO:
-                    s = (-np.sqrt(h) - k1) / k2
+                    # The same root twice: k2 is 0 where the ray runs along the cone's flank.
+                    root = np.sqrt(h)
+                    s = k0 / (root - k1) if k1 < _ZERO else (-root - k1) / k2
                     at = m1 - ra * rr + s * m2
                     if at > _ZERO and at < d2:
                         found = True
@@ -168,7 +172,7 @@ def _draw(ends, radii, axis, squeeze, blend, number, depth, part, normal):  # ty
                 normal[0, y, x] += (nx - normal[0, y, x]) * share
                 normal[1, y, x] += (ny - normal[1, y, x]) * share
                 normal[2, y, x] += (nz - normal[2, y, x]) * share
-                if share > _HALF:
+                if share > _MORE:
                     part[y, x] = number
             elif new < old:
                 depth[y, x] = new

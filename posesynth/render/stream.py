@@ -81,9 +81,6 @@ class ImageStream(IndexedStream[ImageTensorBatch]):
     def _compile(self) -> None:
         render(self.skeleton, self.seed, self.start, self.start + 1, SMALLEST, self.backgrounds, threads=1)
 
-    def _batch_bytes(self) -> int:
-        return self.batch_size * 4 * self.size * self.size
-
     def _slab(self, share: Share, rounds: range) -> list[ImageTensorBatch]:
         batches = []
         for k in rounds:
