@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import os
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from posesynth.render.raster import FAR, Parts, labels, surface
 from posesynth.skeleton import builtin_skeletons
 
 SIZE = 64
+ROOT = Path(__file__).resolve().parents[1]
 FIELDS = ("image", "p2d", "visible", "p3d", "silhouette")
 
 # Raise IMAGE_VERSION when these change: people hold folders whose identity promises those bytes.
@@ -94,6 +98,27 @@ def test_pictures_are_the_golden_ones(name: str) -> None:
     """Of skeletons as they are: where golden.json says that one has changed, renew its digest here."""
     assert IMAGE_VERSION == GOLDEN_VERSION
     assert pictures_digest(golden.golden_skeletons()[name]) == GOLDEN[name]
+
+
+PROCESSORS = {
+    "generic": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
+    "unoptimised": {"NUMBA_OPT": "0"},
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("variant", PROCESSORS)
+def test_another_processor_makes_the_same_pictures(variant: str, tmp_path: Path) -> None:
+    script = "import test_render as t; print(t.pictures_digest(t.load_skeleton('human')))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parent,
+        env={**os.environ, **PROCESSORS[variant], "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.stdout.strip() == GOLDEN["human"], done.stderr
 
 
 # Labels
