@@ -26,7 +26,7 @@ from posesynth.sampler import STREAM_VERSION, check_range, check_skeleton, cores
 from posesynth.skeleton import Skeleton
 from posesynth.store.folder import LocalFolder
 
-CHUNK = 64  # pictures of a record: what an interrupted run makes again at most, a thread
+CHUNK = 64  # pictures of a record, fewer if they are large: what an interrupted run makes again at most, a thread
 
 ANNOTATIONS, POSES = "annotations.json", "poses.npz"
 # Not beside the annotations, where a reader of COCO would take them for more.
@@ -74,11 +74,16 @@ class _Plan:
         }
 
     @property
+    def chunk(self) -> int:
+        """Pictures of a record."""
+        return max(1, min(CHUNK, CHUNK * 256**2 // self.size**2))
+
+    @property
     def chunks(self) -> range:
-        return range(-(-self.n // CHUNK))
+        return range(-(-self.n // self.chunk))
 
     def range(self, k: int) -> tuple[int, int]:
-        return k * CHUNK, min((k + 1) * CHUNK, self.n)
+        return k * self.chunk, min((k + 1) * self.chunk, self.n)
 
 
 def write_images(
