@@ -292,7 +292,7 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_from(tmp_path: Path) -> Non
     args = [sys.executable, "-m", "posesynth", *(str(arg) for arg in GENERATE), "--n", "700", "--out", "set"]
     process = subprocess.Popen(args, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 100
-    while not list(tmp_path.glob("set/records/*.json")) and time.monotonic() < until:
+    while not list(tmp_path.glob("set/records/0*.json")) and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)

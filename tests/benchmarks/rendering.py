@@ -11,7 +11,7 @@ COUNT, ROUNDS = 64, 9
 
 
 def rendering() -> None:
-    """Pictures of `posesynth.render` on one thread, a second of processor time: the median and the best of nine rounds."""
+    """Pictures of `posesynth.render` on one thread, a second of processor time: median and best of nine rounds."""
     rows = []
     for name, size in (("dog", 256), ("human", 256), ("hand", 256), ("mouse", 256), ("fly", 256), ("dog", 128)):
         skeleton = posesynth.load_skeleton(name)
