@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from lifter.config import OUTPUTS, PRECISIONS, PRESETS, Config, load_config
+from lifter.config import OUTPUTS, PRESETS, Config, load_config
+from lifter.run_config import PRECISIONS
 from posesynth.cli import Commands, Size, run_command
 from posesynth.errors import InputError
 
