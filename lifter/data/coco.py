@@ -107,7 +107,9 @@ def _frames(path: str, images: list[dict[str, Any]]) -> tuple[int | str, ...]:
     return tuple(identity for identity in ids if identity is not None)
 
 
-def joint_names(path: str, categories: list[dict[str, Any]], labelled: list[tuple[int, dict[str, Any]]]) -> tuple[str, ...]:
+def joint_names(
+    path: str, categories: list[dict[str, Any]], labelled: list[tuple[int, dict[str, Any]]]
+) -> tuple[str, ...]:
     """The joints of the categories that are used, which have to be of one skeleton."""
     known = {json.dumps(category.get("id")): category for category in categories}
     used = list(dict.fromkeys(json.dumps(entry.get("category_id")) for _, entry in labelled)) or list(known)

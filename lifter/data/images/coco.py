@@ -1,7 +1,7 @@
 """Image sets in COCO's json and its relatives: COCO, AP-10K, PoseTrack18, Animal-Pose, and what DeepLabCut exports.
 
-Of the relatives, PoseTrack18 has one file a video, and Animal-Pose's own file, unlike the COCO version of it that others
-made, gives ``images`` as a mapping id -> name and boxes by two corners.
+Of the relatives, PoseTrack18 has one file a video, and Animal-Pose's own file, unlike the COCO version of it that
+others made, gives ``images`` as a mapping id -> name and boxes by two corners.
 """
 
 import math
@@ -17,10 +17,9 @@ from lifter.data.images.image_set import Box, ImageSet, image_folder, image_set,
 from posesynth.errors import shown
 from posesynth.motion.clip import fault
 
-AP10K = tuple(
-    "left_eye right_eye nose neck root_of_tail left_shoulder left_elbow left_front_paw right_shoulder right_elbow "
-    "right_front_paw left_hip left_knee left_back_paw right_hip right_knee right_back_paw".split()
-)
+_LEGS = (("left_shoulder", "left_elbow", "left_front_paw"), ("left_hip", "left_knee", "left_back_paw"))
+_FORE, _HIND = ((*leg, *(name.replace("left", "right") for name in leg)) for leg in _LEGS)
+AP10K = ("left_eye", "right_eye", "nose", "neck", "root_of_tail", *_FORE, *_HIND)
 Labels = list[tuple[str, Box | None, NDArray[np.float64]]]
 
 

@@ -57,7 +57,7 @@ def _together(source: str, files: list[str]) -> ImageSet:
         images += [image for image in paths for _ in table.individuals]
         points.append(table.positions[:, :, order].reshape(-1, len(names), 2))
     keypoints = np.concatenate(points)
-    visible = np.isfinite(keypoints).all(axis=-1)
+    visible = np.asarray(np.isfinite(keypoints).all(axis=-1))
     return image_set(source, "DeepLabCut", names, images, [None] * len(images), keypoints, visible)
 
 

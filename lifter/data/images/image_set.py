@@ -79,8 +79,9 @@ def image_set(
     """
     check_names(path, None, names, [""])
     check_count(path, keypoints.size)
-    lost = ~np.isfinite(keypoints).all(axis=-1)
-    for n, k in np.argwhere(np.isinf(keypoints).any(-1) | (np.abs(np.nan_to_num(keypoints)) > FARTHEST).any(-1))[:1]:
+    lost: Mask = np.asarray(~np.isfinite(keypoints).all(axis=-1))
+    far = np.isinf(keypoints).any(-1) | (np.abs(np.nan_to_num(keypoints)) > FARTHEST).any(-1)
+    for n, k in np.argwhere(far)[:1].tolist():
         found = f"label {n + 1} ({quote(images[n])}): joint {quote(names[k])} is too far away"
         raise fault(path, None, f"{found}; expected pixels of at most {FARTHEST:g}")
     keypoints = np.where(lost[..., None], np.nan, keypoints)
@@ -88,7 +89,7 @@ def image_set(
     kept = np.flatnonzero(~lost.all(axis=1))
     if not len(kept):
         raise fault(path, None, f"no joint is labelled in any of {len(images)} labels; expected x and y of some")
-    annotations = tuple(Annotation(images[n], boxes[n], keypoints[n], seen[n]) for n in kept)
+    annotations = tuple(Annotation(images[n], boxes[n], keypoints[n], seen[n]) for n in kept.tolist())
     return ImageSet(tuple(names), annotations, kind, path)
 
 

@@ -1,4 +1,4 @@
-"""MATLAB files (up to version 7.2), read without trust: nothing in them is run, and none unpacks to more than it may."""
+"""MATLAB files up to version 7, read without trust: nothing in them is run, and none unpacks to more than it may."""
 
 import os
 import struct
@@ -27,7 +27,9 @@ def read_mat(path: str, name: str, *, structs: bool = False) -> Any:
     except RecursionError:
         raise fault(path, None, "nested too deep; expected the set's own file") from None
     except _DAMAGE as error:
-        raise fault(path, None, f"cannot be read: {reason(error)}; expected a MATLAB file of version 7 or less") from None
+        raise fault(
+            path, None, f"cannot be read: {reason(error)}; expected a MATLAB file of version 7 or less"
+        ) from None
     if name not in found:
         raise fault(path, None, f"no variable {quote(name)}; expected it there")
     return found[name]
@@ -40,7 +42,9 @@ def variables(path: str) -> dict[str, tuple[int, ...]]:
     try:
         return {name: tuple(shape) for name, shape, _ in scipy_io.whosmat(path)}
     except _DAMAGE as error:
-        raise fault(path, None, f"cannot be read: {reason(error)}; expected a MATLAB file of version 7 or less") from None
+        raise fault(
+            path, None, f"cannot be read: {reason(error)}; expected a MATLAB file of version 7 or less"
+        ) from None
 
 
 def check_mat(path: str) -> None:

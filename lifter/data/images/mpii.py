@@ -96,7 +96,7 @@ def _several(found: Any) -> list[Any]:
 
 
 def _number(path: str, where: str, value: Any) -> float:
-    if not isinstance(value, int | float | np.number) or not abs(value) < 1e30:  # nor NaN
+    if not isinstance(value, int | float | np.number) or not abs(float(value)) < 1e30:  # nor NaN
         raise fault(path, None, f"{where}: {shown(value)}; expected a number")
     return float(value)
 

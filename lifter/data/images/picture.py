@@ -16,7 +16,7 @@ from posesynth.motion.clip import fault
 from posesynth.motion.tables import reason
 
 MAX_PIXELS = 1024**3 // 12  # 89 million, from where on Pillow warns of bombs; 270 MB in memory
-FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 PAPER = (255, 255, 255)  # behind what is transparent, as browsers show it; its hidden colour is anything
 
 _DAMAGE = (

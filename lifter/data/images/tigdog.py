@@ -1,8 +1,8 @@
 """TigDog (behaviorDiscovery2.0): landmarks of horses and tigers in video frames.
 
 Written from public code that reads the set; no file of it was at hand.  Read: ``ranges/<animal>/ranges.mat`` and
-``landmarks/<animal>/<shot>.mat``, images ``<animal>/%08d.jpg``.  The first 18 of 19 landmarks are given, those of tigers
-in the order of the horses', as that code does; nothing is known of the last.
+``landmarks/<animal>/<shot>.mat``, images ``<animal>/%08d.jpg``.  The first 18 of 19 landmarks are given, those of
+tigers in the order of the horses', as that code does; nothing is known of the last.
 """
 
 import os
