@@ -103,11 +103,24 @@ def evaluate(motions: tuple[str, ...], model: str, json_file: str | None, **opti
     found = run(load(model), motions, **options)
     print(found.table())
     if json_file is not None:
-        try:
-            with open(json_file, "x", encoding="utf-8") as file:
-                file.write(json.dumps(found.json(), indent=2) + "\n")
-        except OSError as error:
-            raise InputError(f"{json_file}: cannot be written ({error.strerror})") from None
+        _write_json(json_file, found.json())
+
+
+@lifter.command("evaluate-images")
+@click.option("--predictions", required=True, metavar="FILE", help="Keypoints in any format that lift reads.")
+@click.option("--set", "image_set", required=True, metavar="PATH", help="An annotated image set: a file or a folder.")
+@click.option("--protocol", type=click.Choice(["lsp", "box"]), required=True, help="PCK@0.2 of LSP, or by box.")
+@click.option("--json", "json_file", metavar="FILE", help="A new file for the table as JSON, too.")
+def evaluate_images(predictions: str, image_set: str, protocol: Any, json_file: str | None) -> None:
+    """Measure predicted 2D landmarks on an annotated image set: PCK, joint by joint."""
+    from lifter.evaluate_images import evaluate_images as run
+
+    if json_file is not None:
+        _check_new(json_file)
+    found = run(predictions, image_set, protocol)
+    print(found.table())
+    if json_file is not None:
+        _write_json(json_file, found.json())
 
 
 @lifter.command()
@@ -144,6 +157,14 @@ def _check_new(path: str) -> None:
         raise InputError(f"{path}: is there already; expected another name")
     if not os.path.isdir(os.path.dirname(path) or "."):
         raise InputError(f"{path}: its folder is not there; expected an existing folder")
+
+
+def _write_json(path: str, document: dict[str, Any]) -> None:
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(json.dumps(document, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _pipeline() -> Any:

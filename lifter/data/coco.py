@@ -26,23 +26,23 @@ def read_coco(path: str) -> Keypoints:
     file, which need not be the same animal from image to image.  A point with v = 0 is missing; a v between 0 and 1
     or a score in its place, as predictions have it, is its confidence.
     """
-    document = _parse(path)
+    document = parse_json(path)
     if isinstance(document, list):
         raise fault(path, None, f"a list, so without the joints' names; {_EXPECTED}")
     if not isinstance(document, dict):
         raise fault(path, None, f"{shown(document)}; {_EXPECTED}")
-    images, annotations, categories = (_records(path, document, key) for key in ("images", "annotations", "categories"))
+    images, annotations, categories = (objects(path, document, key) for key in ("images", "annotations", "categories"))
     frames = _frames(path, images)
     time = {image["id"]: t for t, image in enumerate(images)}
     labelled = [(n, entry) for n, entry in enumerate(annotations) if entry.get("keypoints")]
-    names = _names(path, categories, labelled)
+    names = joint_names(path, categories, labelled)
     poses = []
     for n, entry in labelled:
         where = f"annotations[{n}]"
         image = entry.get("image_id")
         if type(image) not in (int, str) or image not in time:
             raise fault(path, None, f"{where}.image_id: {shown(image)}; expected the id of one of the images")
-        points = _points(path, f"{where}.keypoints", entry["keypoints"], names)
+        points = points_of(path, f"{where}.keypoints", entry["keypoints"], names)
         if (points[:, 2] != 0).any():
             poses.append((time[image], entry.get("track_id"), points, where))
     animals, individuals = _individuals(path, poses)
@@ -58,12 +58,13 @@ def read_coco(path: str) -> Keypoints:
     return Keypoints(positions, confidence, names, individuals, frames, path, "COCO json")
 
 
-def _parse(path: str) -> Any:
+def parse_json(path: str, at_most: int = MAX_BYTES) -> Any:
+    """The document in a JSON file of at most so many bytes."""
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise fault(path, None, f"larger than {MAX_BYTES >> 20} MiB; expected a smaller file (split the images)")
+            data = file.read(at_most + 1)
+        if len(data) > at_most:
+            raise fault(path, None, f"larger than {at_most >> 20} MiB; expected a smaller file (split the images)")
         return json.loads(data.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise fault(path, error.lineno, f"not JSON: {error.msg}, column {error.colno}; {_EXPECTED}") from None
@@ -79,7 +80,8 @@ def _parse(path: str) -> Any:
         raise fault(path, None, f"cannot be read: {reason(error)}") from None
 
 
-def _records(path: str, document: dict[str, Any], key: str) -> list[dict[str, Any]]:
+def objects(path: str, document: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The objects under one of the three keys, at least one."""
     if key not in document:
         found = ", ".join(quote(name, 20) for name in list(document)[:6]) or "nothing"
         raise fault(path, None, f"no '{key}', found {found}; {_EXPECTED}")
@@ -105,7 +107,9 @@ def _frames(path: str, images: list[dict[str, Any]]) -> tuple[int | str, ...]:
     return tuple(identity for identity in ids if identity is not None)
 
 
-def _names(path: str, categories: list[dict[str, Any]], labelled: list[tuple[int, dict[str, Any]]]) -> tuple[str, ...]:
+def joint_names(
+    path: str, categories: list[dict[str, Any]], labelled: list[tuple[int, dict[str, Any]]]
+) -> tuple[str, ...]:
     """The joints of the categories that are used, which have to be of one skeleton."""
     known = {json.dumps(category.get("id")): category for category in categories}
     used = list(dict.fromkeys(json.dumps(entry.get("category_id")) for _, entry in labelled)) or list(known)
@@ -125,7 +129,7 @@ def _names(path: str, categories: list[dict[str, Any]], labelled: list[tuple[int
     return found
 
 
-def _points(path: str, where: str, keypoints: Any, names: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def points_of(path: str, where: str, keypoints: Any, names: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(J, 3): x, y and v of each joint; v = 0 and NaN where not seen."""
     flat = keypoints
     if isinstance(keypoints, list) and keypoints and all(isinstance(point, list) for point in keypoints):

@@ -10,7 +10,7 @@ Joints that the YAML does not name are guessed as without it.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,17 +53,26 @@ class KeypointMap:
         return tuple(joint for joint in self.order if joint not in self.joints)
 
 
-def guess_map(keypoints: Keypoints, skeleton: Skeleton) -> KeypointMap:
-    """The map found by name alone.
+def guess_map(
+    keypoints: Keypoints, skeleton: Skeleton, known: Joints | None = None, absent: Sequence[str] = ()
+) -> KeypointMap:
+    """The map found by name, but for the joints that are ``known``, and those known to be ``absent``.
 
     A keypoint of one side is never a joint of the other.  Raises InputError where fewer than half of the joints are
     found: such a file is of another skeleton, or in words unknown here.
     """
-    joints = _guess(keypoints.names, skeleton.joints, {}, ())
+    joints = _guess(keypoints.names, skeleton.joints, known or {}, absent)
     needed = (len(skeleton.joints) + 1) // 2
     if len(joints) < needed:
         raise _too_few(keypoints, skeleton, joints, needed)
     return _finish(keypoints, skeleton, joints, False, f"guessed by name from {keypoints.source}")
+
+
+def same_joints(names: Sequence[str], joints: Sequence[str]) -> dict[str, str]:
+    """Joint -> the one of `names` that means the same joint, however it is spelt; never one that lies only near it."""
+    search = _Search(names, {})
+    _same(search, _words(names), joints, lambda: [joint for joint in joints if joint not in search.joints])
+    return {joint: found for joint, (found,) in search.joints.items()}
 
 
 def load_keypoint_map(path: str | os.PathLike[str], keypoints: Keypoints, skeleton: Skeleton) -> KeypointMap:
@@ -168,33 +177,53 @@ def _guess(names: Sequence[str], joints: Sequence[str], given: Joints, absent: S
     """`given`, and what is found for the joints that are not in it: by spelling, by words, by anatomy."""
     search = _Search(names, dict(given), {name for found in given.values() for name in found})
     search.means = {found for found in given.values() if len(found) > 1}
-    taken_apart, wanted = read_names(names), dict(zip(joints, read_names(joints), strict=True))
-    words = [(name.side, name.limb, sorted(name.words)) for name in taken_apart]
-    parts = [(name.side, part) for name, part in zip(taken_apart, in_common_words(taken_apart), strict=True)]
+    words = _words(names)
 
     def missing() -> list[str]:
         return [joint for joint in joints if joint not in search.joints and joint not in absent]
 
-    def named(side: str, part: str) -> list[str]:
-        return [name for name, found in zip(names, parts, strict=True) if found == (side, part)]
-
-    for joint in missing():
-        search.take(joint, [name for name in names if _plain(name) == _plain(joint)])
-    for joint in missing():
-        want = (wanted[joint].side, wanted[joint].limb, sorted(wanted[joint].words))
-        search.take(joint, [name for name, found in zip(names, words, strict=True) if found == want])
-    for joint in missing():
-        search.take(joint, named(wanted[joint].side, wanted[joint].part))
+    _same(search, words, joints, missing)
+    wanted = dict(zip(joints, read_names(joints), strict=True))
     for joint in missing():
         side = wanted[joint].side
         for part in NEAREST.get(wanted[joint].part, ()):
             if part.startswith("both "):
-                pair = [name for s in ("l", "r") for name in named(s, part.removeprefix("both "))]
+                pair = [name for s in ("l", "r") for name in words.named(s, part.removeprefix("both "))]
                 if not side and search.take_mean(joint, pair):
                     break
-            elif search.take(joint, named(side, part)):
+            elif search.take(joint, words.named(side, part)):
                 break
     return search.joints
+
+
+@dataclass(frozen=True)
+class _Words:
+    """The names of one file taken apart: (side, limb, words) and (side, part) of each."""
+
+    names: Sequence[str]
+    spelt: list[tuple[str, str, list[str]]]
+    parts: list[tuple[str, str]]
+
+    def named(self, side: str, part: str) -> list[str]:
+        return [name for name, found in zip(self.names, self.parts, strict=True) if found == (side, part)]
+
+
+def _words(names: Sequence[str]) -> _Words:
+    apart = read_names(names)
+    spelt = [(name.side, name.limb, sorted(name.words)) for name in apart]
+    return _Words(names, spelt, [(name.side, part) for name, part in zip(apart, in_common_words(apart), strict=True)])
+
+
+def _same(search: _Search, words: _Words, joints: Sequence[str], missing: Callable[[], list[str]]) -> None:
+    """Find joints by spelling, by words, and by the part that different words call the same."""
+    wanted = dict(zip(joints, read_names(joints), strict=True))
+    for joint in missing():
+        search.take(joint, [name for name in words.names if _plain(name) == _plain(joint)])
+    for joint in missing():
+        want = (wanted[joint].side, wanted[joint].limb, sorted(wanted[joint].words))
+        search.take(joint, [name for name, found in zip(words.names, words.spelt, strict=True) if found == want])
+    for joint in missing():
+        search.take(joint, words.named(wanted[joint].side, wanted[joint].part))
 
 
 def _plain(name: str) -> str:

@@ -1,0 +1,112 @@
+"""MPII Human Pose: the release's ``mpii_human_pose_v1_u12_1.mat``, and the json that everybody trains on.
+
+The json, as HRNet and mmpose have it, is a list of {image, joints (16 x 2), joints_vis, center, scale}.  A person's box
+is the square around its centre whose side is 200 times its scale.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from lifter.data.images.image_set import Box, ImageSet, image_folder, image_set, inside
+from lifter.data.images.matlab import read_mat
+from posesynth.errors import shown
+from posesynth.motion.clip import fault
+
+MPII_JOINTS = (
+    *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
+    *("pelvis", "thorax", "upper_neck", "head_top"),
+    *("right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist"),
+)
+_SIDE = 200.0  # pixels of a box whose scale is 1
+
+
+def read_mpii_json(path: str, document: list[Any]) -> ImageSet:
+    """The set in a parsed json."""
+    images, boxes = [], []
+    keypoints, visible = np.full((len(document), 16, 2), np.nan), np.zeros((len(document), 16), np.bool_)
+    for n, entry in enumerate(document):
+        if not isinstance(entry, dict) or "image" not in entry:
+            raise fault(path, None, f"[{n}]: {shown(entry)}; expected {{image, joints, joints_vis, center, scale}}")
+        images.append(inside(path, f"[{n}].image", entry["image"]))
+        center = _numbers(path, f"[{n}].center", entry.get("center", [-1, -1]), (2,))
+        scale = _numbers(path, f"[{n}].scale", entry.get("scale", -1), ())
+        boxes.append(_box(center[0], center[1], float(scale)))
+        if "joints" in entry:  # the test images have none
+            keypoints[n] = _numbers(path, f"[{n}].joints", entry["joints"], (16, 2))
+            visible[n] = _numbers(path, f"[{n}].joints_vis", entry.get("joints_vis"), (16,)) > 0
+    keypoints = np.where(visible[..., None], keypoints, np.nan)
+    folder = image_folder(path, images)
+    paths = [os.path.join(folder, name) for name in images]
+    return image_set(path, "MPII", MPII_JOINTS, paths, boxes, keypoints, visible)
+
+
+def read_mpii_mat(path: str) -> ImageSet:
+    """The persons of the release's training images who have joints; its test images have none."""
+    release = read_mat(path, "RELEASE", structs=True)
+    images, boxes, points, seen = [], [], [], []
+    for n, entry in enumerate(_several(getattr(release, "annolist", None))):
+        where = f"RELEASE.annolist({n + 1})"
+        for person in _several(getattr(entry, "annorect", None)):
+            marks = _several(getattr(getattr(person, "annopoints", None), "point", None))
+            if not marks:
+                continue
+            name = getattr(getattr(entry, "image", None), "name", None)
+            images.append(inside(path, f"{where}.image.name", name))
+            boxes.append(_person_box(path, where, person))
+            where = f"{where}.annorect"
+            xy, visible = np.full((16, 2), np.nan), np.zeros(16, np.bool_)
+            for mark in marks:
+                k = _number(path, f"{where}: id", getattr(mark, "id", None))
+                if k not in range(16):
+                    raise fault(path, None, f"{where}: joint id {k:g}; expected 0 to 15")
+                xy[int(k)] = [_number(path, f"{where}: {axis}", getattr(mark, axis, None)) for axis in "xy"]
+                flag = getattr(mark, "is_visible", 1)  # a number, a text, or empty; head and neck have none
+                visible[int(k)] = str(flag) not in ("0", "0.0")
+            points.append(xy)
+            seen.append(visible)
+    if not points:
+        raise fault(path, None, "RELEASE: no person with joints; expected annolist.annorect.annopoints.point")
+    folder = image_folder(path, images)
+    paths = [os.path.join(folder, name) for name in images]
+    return image_set(path, "MPII", MPII_JOINTS, paths, boxes, np.array(points), np.array(seen))
+
+
+def _person_box(path: str, where: str, person: Any) -> Box | None:
+    scale, center = getattr(person, "scale", None), getattr(person, "objpos", None)
+    values = [scale, getattr(center, "x", None), getattr(center, "y", None)]
+    if any(value is None or np.size(value) == 0 for value in values):
+        return None
+    names = ("scale", "objpos.x", "objpos.y")
+    s, x, y = (_number(path, f"{where}.{name}", value) for name, value in zip(names, values, strict=True))
+    return _box(x, y, s)
+
+
+def _box(x: float, y: float, scale: float) -> Box | None:
+    side = _SIDE * scale
+    return (float(x - side / 2), float(y - side / 2), side, side) if side > 0 else None
+
+
+def _several(found: Any) -> list[Any]:
+    """A MATLAB struct array as a list: one struct comes without its array, none as an empty one."""
+    if found is None:
+        return []
+    return list(found.reshape(-1)) if isinstance(found, np.ndarray) else [found]
+
+
+def _number(path: str, where: str, value: Any) -> float:
+    if not isinstance(value, int | float | np.number) or not abs(float(value)) < 1e30:  # nor NaN
+        raise fault(path, None, f"{where}: {shown(value)}; expected a number")
+    return float(value)
+
+
+def _numbers(path: str, where: str, value: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    try:
+        array = np.array(value)
+    except (ValueError, OverflowError):
+        array = np.array(None)
+    if array.dtype.kind not in "fiu" or array.shape != shape or not (np.abs(array) < 1e30).all():
+        expected = f"expected numbers of shape {shape}" if shape else "expected a number"
+        raise fault(path, None, f"{where}: {shown(value)}; {expected}")
+    return array.astype(np.float64)
