@@ -40,7 +40,7 @@ def lifter() -> None:
 @click.option("--precision", type=click.Choice(PRECISIONS), help="Of the network's arithmetic.")
 @click.option("--from", "source", metavar="-|SET", help="Samples of a pipe (posesynth stream) or a stored set.")
 @click.option("--init", metavar="MODEL", help="Begin with the weights of a model or run of the same joints.")
-def train(preset: str, config_file: str | None, out: str, source: str | None, init: str | None, **given: Any) -> None:
+def train(preset: str, config_file: str | None, out: str, source: str | None, **given: Any) -> None:
     """Train a network.  The same command again goes on where it was stopped."""
     config = PRESETS[preset]
     if config_file is not None:
@@ -49,7 +49,7 @@ def train(preset: str, config_file: str | None, out: str, source: str | None, in
     if source is not None and "skeleton" in values:
         raise InputError("--skeleton: the samples of --from bring theirs; expected one of the two")
     config = config.with_values(**values)
-    _train(config, out, source, init)
+    _train(config, out, source)
 
 
 @lifter.command()
@@ -88,6 +88,8 @@ def lift(keypoints: str, model: str, keypoint_map: str | None, min_confidence: f
 @click.option(
     "--views", type=click.Choice(["any", "filmed"]), default="any", show_default=True, help="Of SO(3), or as filmed."
 )
+@click.option("--views-per-frame", type=Size(1), default=8, show_default=True, help="How often each frame is seen.")
+@click.option("--frames-every", type=Size(1), default=1, show_default=True, help="One frame in so many is used.")
 @click.option("--noise", type=float, default=0.0, show_default=True, help="Of the 2D, as a share of the body's length.")
 @click.option("--missing", type=float, default=0.0, show_default=True, help="Probability that a joint is hidden.")
 @click.option("--unit", type=click.Choice(["m", "cm", "mm"]), help="Of the motion's coordinates.")
@@ -175,7 +177,7 @@ def _pipeline() -> Any:
     return load, lift_file
 
 
-def _train(config: Config, out: str, where: str | None, init: str | None) -> None:
+def _train(config: Config, out: str, where: str | None) -> None:
     from tqdm import tqdm
 
     try:
@@ -193,7 +195,7 @@ def _train(config: Config, out: str, where: str | None, init: str | None) -> Non
             bar.set_postfix({name: f"{losses[name]:.4f}" for name in ("L_sym", "L_el", "L_ed")})
 
         try:
-            summary = run(config, out, source=source, init=init, progress=show)
+            summary = run(config, out, source=source, progress=show)
         except Stopped as stopped:
             bar.close()
             print(f"{out}: {stopped}", file=sys.stderr)

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from lifter.run_config import PRECISIONS, SCHEDULES, SKELETON, RunConfig, Tables, read_config
+from lifter.run_config import PRECISIONS, SCHEDULES, SKELETON, PathField, RunConfig, Tables, read_config
 from posesynth.yaml_fields import Limit
 
 OUTPUTS = ("depth", "angles")
@@ -19,6 +19,9 @@ class Config(RunConfig):
     position: weight of the position loss beside the paper's three.  noise: standard deviation added to P2D, in units of
     the longest edge; missing: probability that a joint is not seen; clean: share of each batch that is spared
     both.  precision: of the network's arithmetic; ``auto`` takes bf16 on a processor that has it and TF32 on a GPU.
+    init: a shipped model, a run or a .safetensors file whose weights are begun with; "" for new ones.
+
+    A field that is added has as its default what runs before it meant: what they left behind is read without it.
     """
 
     skeleton: str = "quadruped"
@@ -35,6 +38,7 @@ class Config(RunConfig):
     missing: float = 0.25
     clean: float = 0.33
     precision: str = "auto"
+    init: str = ""
 
     TABLES = Tables(
         whole={
@@ -57,7 +61,7 @@ class Config(RunConfig):
             "precision": PRECISIONS,
         },
         flags=(),
-        paths={"skeleton": SKELETON},
+        paths={"skeleton": SKELETON, "init": PathField("a model's name", empty=True)},
     )
 
 

@@ -20,8 +20,10 @@ class Learner(Protocol[Batch_contra]):
 
     losses: names of what `read` gives.  steps: how many the run has; it may become less when `validate` finds that the
     run's aim is reached.  device: where it computes.  facts: digests of what it was made from; a checkpoint made from
-    something else is refused.
+    something else is refused.  begun_with: SHA-256 of the file of weights that the run began with.
     """
+
+    begun_with: str | None
 
     @property
     def losses(self) -> tuple[str, ...]: ...
@@ -34,6 +36,9 @@ class Learner(Protocol[Batch_contra]):
 
     @property
     def facts(self) -> Mapping[str, str]: ...
+
+    def begin(self) -> None:
+        """Take the weights to begin with; not asked of a run that goes on."""
 
     def __call__(self, batch: Batch_contra, step: int) -> None:
         """Train on the batch of step `step`."""

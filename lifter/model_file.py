@@ -3,6 +3,7 @@
 `save_network` writes them, `load_model` gives network and skeleton back, `find_model` knows the shipped ones by name.
 """
 
+import hashlib
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from lifter.checkpoint import Tensors, load_tensors, save_tensors
 from lifter.config import Config
 from lifter.networks.lifting import LiftingNet
-from posesynth.errors import InputError, did_you_mean
+from posesynth.errors import InputError, did_you_mean, shown
 from posesynth.schema import skeleton_of
 from posesynth.skeleton import Skeleton
 from posesynth.store.plan import plain_json
@@ -23,10 +24,16 @@ MODELS = Path(__file__).parent / "models"
 
 
 def save_network(
-    path: str | os.PathLike[str], net: LiftingNet, skeleton: Skeleton, config: Config, validation: dict[str, float]
+    path: str | os.PathLike[str],
+    net: LiftingNet,
+    skeleton: Skeleton,
+    config: Config,
+    validation: dict[str, float],
+    begun_with: str | None = None,
 ) -> None:
     """Write the network at `path`, which ends in ``.safetensors``; weights as float16.
 
+    begun_with: SHA-256 of the file of weights that config.init named when training began.
     Means and variances of the batch norms stay float32: they may be too large or too small for float16.
     """
     tensors = dict(net.state_dict())
@@ -41,6 +48,7 @@ def save_network(
         "config": asdict(config),
         "samples": config.samples,
         "validation": validation,
+        "init_sha256": begun_with,
     }
     save_tensors(path, tensors, facts)
 
@@ -68,16 +76,14 @@ def find_model(model: str | os.PathLike[str]) -> str:
 
 
 def load_model(model: str | os.PathLike[str]) -> tuple[LiftingNet, Skeleton, dict[str, Any]]:
-    """Network (float32, for inference), skeleton and facts of a model.  InputError where it is none."""
+    """Network (float32, for inference), skeleton and facts of a model, with a whole config.  InputError for others."""
     path = find_model(model)
     tensors, facts = load_tensors(path)
     if facts.get("lifter_model") != VERSION:
         raise InputError(f"{path}: is no model this version of lifter reads; expected lifter_model {VERSION}")
-    recipe = facts.get("config")
-    if not isinstance(recipe, dict) or set(recipe) != set(Config.__dataclass_fields__):
-        raise InputError(f"{path}: config: is not that of a lifter model")
+    config = _config_of(facts.get("config"), path)
+    facts["config"] = asdict(config)
     skeleton = skeleton_of(facts.get("skeleton"), facts.get("sampling"), path)
-    config = Config(**recipe)
     net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output)
     expected = {name: tensor.shape for name, tensor in net.state_dict().items()}
     if {name: tensor.shape for name, tensor in tensors.items()} != expected:
@@ -86,8 +92,8 @@ def load_model(model: str | os.PathLike[str]) -> tuple[LiftingNet, Skeleton, dic
     return net.eval(), skeleton, facts
 
 
-def load_network(model: str | os.PathLike[str], skeleton: Skeleton, config: Config) -> Tensors:
-    """Weights to begin training with: of a model with the same joints and network sizes."""
+def load_network(model: str | os.PathLike[str], skeleton: Skeleton, config: Config) -> tuple[Tensors, str]:
+    """Weights to begin training with, of a model with the same joints and network sizes; SHA-256 of their file."""
     net, theirs, facts = load_model(model)
     if theirs.joints != skeleton.joints or theirs.parents.tolist() != skeleton.parents.tolist():
         raise InputError(
@@ -99,7 +105,20 @@ def load_network(model: str | os.PathLike[str], skeleton: Skeleton, config: Conf
                 f"{os.fspath(model)}: {name}: is {facts['config'][name]} there and {getattr(config, name)} here; "
                 "expected the same"
             )
-    return net.state_dict()
+    with open(find_model(model), "rb") as file:
+        return net.state_dict(), hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _config_of(recipe: object, path: str) -> Config:
+    """The configuration in a model; a field that is newer than the model has its default."""
+    if not isinstance(recipe, dict):
+        raise InputError(f"{path}: config: is {shown(recipe)}; expected that of a lifter model")
+    if unknown := sorted(recipe.keys() - Config.__dataclass_fields__.keys()):
+        raise InputError(f"{path}: config: {shown(unknown[0])} is unknown; expected a model no newer than this lifter")
+    try:
+        return Config(**recipe)
+    except InputError as error:
+        raise InputError(*(f"{path}: config: {line}" for line in error.lines)) from None
 
 
 def _single(tensor: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from posesynth.errors import InputError, did_you_mean, shown
 from posesynth.yaml_fields import Limit, check_keys, read_choice, read_flag, read_line, read_number
@@ -18,10 +18,23 @@ from posesynth.yaml_source import Faults, Node, read_file, read_yaml
 PRECISIONS = ("auto", "32", "tf32", "bf16")
 SCHEDULES = ("one-cycle", "constant")
 
-SKELETON = ("a built-in name", Path.is_file)
-
 _LONGEST = 4096  # of a path
 _DIGITS = re.compile("0|[1-9][0-9]{0,19}")
+
+
+class PathField(NamedTuple):
+    """Text that is a path, or something else on one plain line.
+
+    words: what else.  neighbour: says that a file beside the YAML is meant; None where none ever is.  empty: whether it
+    may be "".
+    """
+
+    words: str
+    neighbour: Callable[[Path], bool] | None = None
+    empty: bool = False
+
+
+SKELETON = PathField("a built-in name", Path.is_file)
 
 
 @dataclass(frozen=True)
@@ -29,14 +42,13 @@ class Tables:
     """What each field of a configuration may be.
 
     whole, numbers: field -> least and most.  choices: field -> its values.  flags: fields that are true or false.
-    paths: field -> what it may be beside a path, and how it is seen that a neighbour of the YAML is meant.
     """
 
     whole: Mapping[str, tuple[int, int]]
     numbers: Mapping[str, Limit]
     choices: Mapping[str, tuple[str, ...]]
     flags: tuple[str, ...]
-    paths: Mapping[str, tuple[str, Callable[[Path], bool]]]
+    paths: Mapping[str, PathField]
 
 
 class RunConfig:
@@ -71,10 +83,13 @@ class RunConfig:
             value = getattr(self, name)
             if type(value) is not bool:
                 faults += [f"{name}: is {shown(value)}; expected True or False"]
-        for name, (words, _) in tables.paths.items():
+        for name, field in tables.paths.items():
             value = getattr(self, name)
-            if not _is_path(value):
-                faults.append(f"{name}: is {shown(value)}; expected {words}, or a path of one plain line")
+            if not _is_path(value) and not (field.empty and value == ""):
+                nothing = ", or nothing" if field.empty else ""
+                faults.append(
+                    f"{name}: is {shown(value)}; expected {field.words}, or a path of one plain line{nothing}"
+                )
         if faults:
             raise InputError(*faults)
 
@@ -114,8 +129,8 @@ def read_config(path: str | os.PathLike[str], base: C) -> C:
     values = {name: _value(faults, base, node, name) for name, node in tree.entries.items() if name in known}
     if faults:
         raise faults.error()
-    for name, (_, is_there) in base.TABLES.paths.items():
-        if name in values and is_there(beside := Path(source).parent / str(values[name])):
+    for name, field in base.TABLES.paths.items():
+        if name in values and field.neighbour and field.neighbour(beside := Path(source).parent / str(values[name])):
             values[name] = str(beside)  # a path is meant from where the file lies
     return base.with_values(**values)
 
@@ -125,6 +140,8 @@ def _value(faults: Faults, config: RunConfig, node: Node, name: str) -> int | fl
     if name in tables.choices:
         return read_choice(faults, node, name, tables.choices[name])
     if name in tables.paths:
+        if tables.paths[name].empty and node.kind == "quoted" and not node.text:
+            return ""
         return read_line(faults, node, name, _LONGEST)
     if name in tables.numbers:
         return read_number(faults, node, name, tables.numbers[name])

@@ -14,7 +14,7 @@ import posesynth
 from lifter import geometry, losses
 from lifter.config import Config
 from lifter.learner import KeptLosses, adam_state, all_finite, learning_rate, start_adam
-from lifter.model_file import save_network
+from lifter.model_file import load_network, save_network
 from lifter.networks.lifting import LiftingNet
 from lifter.sources import VALIDATION
 from posesynth.skeleton import Skeleton
@@ -34,6 +34,7 @@ class Step:
     def __init__(self, fabric: Fabric, skeleton: Skeleton, config: Config, kept: int, validated: int = 4096) -> None:
         self.config, self._skeleton, self._validated = config, skeleton, validated
         self.steps = config.steps
+        self.begun_with: str | None = None
         self.facts = {"skeleton_digest": skeleton.digest}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -60,6 +61,12 @@ class Step:
         self.read = self._kept.read
         start_adam(self._adam, net.parameters(), self.device)
         self._run = self._captured() if on_gpu and fabric.world_size == 1 else self._eager
+
+    def begin(self) -> None:
+        """Take the weights of the model that the configuration names, if it does."""
+        if self.config.init:
+            weights, self.begun_with = load_network(self.config.init, self._skeleton, self.config)
+            self.net.load_state_dict(weights)
 
     def __call__(self, batch: TensorBatch, step: int) -> None:
         """Train on the batch of step `step`."""
@@ -97,7 +104,7 @@ class Step:
 
     def save(self, path: str, validation: dict[str, float]) -> None:
         """Write the network, see `lifter.model_file`."""
-        save_network(path, self.net, self._skeleton, self.config, validation)
+        save_network(path, self.net, self._skeleton, self.config, validation, self.begun_with)
 
     def _evaluate(self, p2d: Tensor, o: Tensor) -> Tensor:
         """The losses of LOSSES, in that order."""

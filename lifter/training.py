@@ -27,7 +27,6 @@ from lightning_fabric import Fabric
 from lifter.checkpoint import Checkpoints
 from lifter.config import Config
 from lifter.learner import Learner, NonFiniteError, learning_rate
-from lifter.model_file import load_network
 from lifter.run_config import RunConfig, read_config
 from lifter.sources import LiveSource, Source
 from lifter.step import Step
@@ -71,13 +70,12 @@ def train(
     out: str | os.PathLike[str],
     *,
     source: Source | None = None,
-    init: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Train a network as `config` says, in the folder `out`; go on where an earlier call ended.
 
-    source: where samples come from instead of the generator; then its skeleton counts.  init: a model or run whose
-    weights are begun with: of the same joints, whatever its ranges.  progress: called with (step, losses).
+    source: where samples come from instead of the generator; then its skeleton counts.  progress: called with (step,
+    losses).  The model of `config.init` has the same joints, whatever its ranges.
     Raises InputError: another run is in `out`, a source that cannot feed the run, a loss that is not a number.
     Raises Stopped after SIGINT, SIGTERM or SIGUSR1; a second SIGINT ends at once.
     """
@@ -88,37 +86,29 @@ def train(
     def learner() -> Step:
         return Step(fabric, skeleton, config, LOG_EVERY, VALIDATION_SAMPLES)
 
-    def begin(step: Step) -> None:
-        if init is not None:
-            step.net.load_state_dict(load_network(init, skeleton, config))
-
-    return run(fabric, config, out, learner, live.batches, begin, progress, LOG_EVERY, VALIDATE_EVERY)
-
-
-L = TypeVar("L", bound=Learner[Any])
+    return run(fabric, config, out, learner, live.batches, progress, LOG_EVERY, VALIDATE_EVERY)
 
 
 def run(
     fabric: Fabric,
     config: RunConfig,
     out: str | os.PathLike[str],
-    new_learner: Callable[[], L],
-    batches_of: Batches[Any],
-    begin: Callable[[L], object],
+    new_learner: Callable[[], Learner[Batch]],
+    batches_of: Batches[Batch],
     progress: Progress | None,
     log_every: int,
     validate_every: int,
 ) -> Summary:
     """Train a learner in the folder `out`, or go on; `train` says how, and what it raises.
 
-    begin: gives a new learner the weights to begin with.  log_every, validate_every: steps.
+    log_every, validate_every: steps.
     """
     folder = os.fspath(out)
     with _locked(folder), _signals() as caught:
         _claim(config, folder)
         step = new_learner()
         checkpoints = Checkpoints(os.path.join(folder, "checkpoints"))
-        first = _begin(step, checkpoints, begin)
+        first = _begin(step, checkpoints)
         log = _Log(os.path.join(folder, "log.jsonl"), first, fabric.global_rank == 0)
         batches = iter(batches_of(first, config.steps, config.batch))
         batch = next(batches) if first < step.steps else None  # compiles, which is no part of a step
@@ -306,17 +296,18 @@ def _replace(path: str, text: str) -> None:
 def _facts(config: RunConfig, step: Learner[Any]) -> dict[str, Any]:
     return {
         **step.facts,
+        "init_sha256": step.begun_with,
         "config": config.yaml(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
 
 
-def _begin(step: L, checkpoints: Checkpoints, begin: Callable[[L], object]) -> int:
+def _begin(step: Learner[Any], checkpoints: Checkpoints) -> int:
     """Load the last checkpoint, or the weights to begin with; the step to go on with."""
     found = checkpoints.latest()
     if found is None:
-        begin(step)
+        step.begin()
         return 0
     done, tensors, facts = found
     for name, digest in step.facts.items():
@@ -333,6 +324,7 @@ def _begin(step: L, checkpoints: Checkpoints, begin: Callable[[L], object]) -> i
             stacklevel=2,
         )
     step.load(tensors)
+    step.begun_with = facts.get("init_sha256")
     return done
 
 

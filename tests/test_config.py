@@ -19,10 +19,11 @@ def configs() -> st.SearchStrategy[Config]:
     def share(high: float) -> st.SearchStrategy[float]:
         return st.floats(0, high).map(lambda value: value + 0.0)  # no negative zero
 
-    paths = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
+    texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
+    paths = texts.filter(lambda text: text.isprintable() and text == text.strip())
     return st.builds(
         Config,
-        skeleton=paths.filter(lambda text: text.isprintable() and text == text.strip()),
+        skeleton=paths,
         seed=st.integers(0, 2**64 - 1),
         steps=st.integers(1, 10**9),
         batch=st.integers(2, 10**6),
@@ -36,6 +37,7 @@ def configs() -> st.SearchStrategy[Config]:
         missing=share(0.9),
         clean=share(1),
         precision=st.sampled_from(PRECISIONS),
+        init=st.just("") | paths,
     )
 
 
@@ -109,6 +111,8 @@ WRONG = {
     "clean: .nan\n": ":1:8: clean",
     "skeleton: true\n": ":1:11: skeleton",
     "skeleton: ''\n": ":1:11: skeleton",
+    "init:\n": ":1:1: init: nothing",
+    "init: [dog]\n": ":1:7: init",
     "steps: 5\nsteps: 5\n": ":2:1: steps: is given twice",
     "- steps\n": ":1:1: file: is not a mapping",
     "": ":1:1: file: is not a mapping",
@@ -158,6 +162,7 @@ VALUES: dict[str, list[Any]] = {
     "missing": [0.91, None],
     "clean": [2],
     "precision": [32, "fp16"],
+    "init": [None, 3, " dog", "a\nb", "x" * 5000],
 }
 
 

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,17 +206,56 @@ def test_an_existing_json_is_refused_before_the_work(tmp_path: Path, capsys: pyt
     assert (tmp_path / "there.json").read_text() == "mine"
 
 
-def test_a_model_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
-    """Its JSON is sound as JSON goes, with a digest of its own, but tells of another network."""
+def test_evaluate_takes_some_frames_in_so_many_views(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    skeleton = posesynth.load_skeleton("dog")
+    poses = posesynth.sample(skeleton, 0, 0, 10, extras=["p3d"]).p3d
+    np.savez(tmp_path / "clip.npz", positions=poses, names=np.array(skeleton.joints))
+    words = ("evaluate", tmp_path / "clip.npz", "--model", "dog", "--json", tmp_path / "found.json")
+    assert run(*words, "--views-per-frame", 3, "--frames-every", 4) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert (found["views_per_frame"], found["frames_every"], found["frames"]) == (3, 4, 3)
+    assert found["rows"][0]["poses"] == 9
+    assert run("evaluate", tmp_path / "clip.npz", "--frames-every", 0) == 2
+    assert "--frames-every" in capsys.readouterr().err
+
+
+def changed_config(path: Path, change: dict[str, Any], drop: Sequence[str] = ()) -> Path:
+    """A shipped model whose config was changed, under a digest of its own."""
     from lifter.checkpoint import load_tensors, save_tensors
 
     tensors, facts = load_tensors(shipped_models()["dog"])
+    config = {name: value for name, value in facts["config"].items() if name not in drop} | change
+    save_tensors(path, tensors, {**facts, "config": config})
+    return path
+
+
+def test_a_model_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    """Its JSON is sound as JSON goes, with a digest of its own, but tells of another network."""
     for change in ({"width": 512}, {"output": "angles"}):
-        wrong = json.loads(json.dumps(facts))
-        wrong["config"] |= change
-        save_tensors(tmp_path / "wrong.safetensors", tensors, wrong)
         with pytest.raises(posesynth.InputError, match="weights are not those"):
-            lifter.load(tmp_path / "wrong.safetensors")
+            lifter.load(changed_config(tmp_path / "wrong.safetensors", change))
+
+
+def test_a_model_older_than_a_field_is_read_with_its_default(tmp_path: Path) -> None:
+    from lifter.config import Config
+    from lifter.model_file import load_model
+
+    _, _, facts = load_model(changed_config(tmp_path / "older.safetensors", {}, drop=["precision", "clean"]))
+    assert facts["config"].keys() == Config.__dataclass_fields__.keys()
+    assert (facts["config"]["precision"], facts["config"]["clean"]) == (Config().precision, Config().clean)
+
+
+def test_a_model_with_a_field_nobody_knows_is_refused(tmp_path: Path) -> None:
+    for change, words in (
+        ({"hue": 3}, "config: 'hue' is unknown"),
+        ({"width": "wide"}, "config: width: is 'wide'"),
+        ({"output": ["depth"]}, "config: output: is"),
+    ):
+        path = changed_config(tmp_path / "other.safetensors", change)
+        with pytest.raises(posesynth.InputError) as caught:
+            lifter.load(path)
+        (line,) = caught.value.lines
+        assert line.startswith(f"{path}: {words}")
 
 
 def test_importing_lifter_loads_no_torch() -> None:

@@ -1,5 +1,6 @@
 """Training: each sample once, the same bytes however often it was killed, and one line for all that cannot be."""
 
+import hashlib
 import json
 import os
 import random
@@ -425,15 +426,15 @@ def test_init_begins_with_the_weights_of_a_model_of_the_same_joints(whole, tmp_p
     begun: list[dict[str, Any]] = []
     plain = training._begin
 
-    def begin(step: Any, *rest: Any) -> int:
-        done = plain(step, *rest)
+    def begin(step: Any, *rest: Any) -> tuple[int, str | None]:
+        found = plain(step, *rest)
         begun.append({name: tensor.clone() for name, tensor in step.net.state_dict().items()})
-        return done
+        return found
 
     monkeypatch.setattr(training, "_begin", begin)
     skeleton = parse_skeleton(re.sub(r"theta: \[[^]]*\]", "theta: [0, 180]", given_skeleton().text))
     assert skeleton.digest != given_skeleton().with_sampling(noise=0.0, missing=0.0).digest
-    train(TINY.with_values(steps=2), tmp_path / "other", source=LiveSource(skeleton, 5), init=whole)
+    train(TINY.with_values(steps=2, init=str(whole)), tmp_path / "other", source=LiveSource(skeleton, 5))
     there = load_model(whole)[0].state_dict()
     assert all(torch.equal(begun[0][name], tensor) for name, tensor in there.items())
     train(TINY.with_values(steps=2), tmp_path / "fresh")
@@ -441,9 +442,33 @@ def test_init_begins_with_the_weights_of_a_model_of_the_same_joints(whole, tmp_p
 
 
 def test_init_with_other_joints_or_sizes_is_refused_and_claims_nothing(whole, tmp_path):
-    assert "expected the joints of" in refused(TINY.with_values(skeleton="human"), tmp_path / "a", init=whole)
-    assert "width: is 16 there and 32 here" in refused(TINY.with_values(width=32), tmp_path / "b", init=whole)
+    config = TINY.with_values(init=str(whole))
+    assert "expected the joints of" in refused(config.with_values(skeleton="human"), tmp_path / "a")
+    assert "width: is 16 there and 32 here" in refused(config.with_values(width=32), tmp_path / "b")
     assert [path.name for path in tmp_path.glob("*/*")] == [".lock", ".lock"]
+
+
+def test_what_a_run_began_with_is_told_in_its_files_and_stays_so(whole, children, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(whole, source)
+    digest = hashlib.sha256((source / "model.safetensors").read_bytes()).hexdigest()
+    begun = command(tmp_path, TINY.with_values(steps=20), "--init", str(source))
+    children.start(begun)
+    assert children.codes() == [0], (tmp_path / "err.txt").read_text()
+    run = tmp_path / "run"
+    assert load_config(run / "config.yaml").init == str(source)
+    facts = load_model(run)[2]
+    assert (facts["config"]["init"], facts["init_sha256"]) == (str(source), digest)
+
+    shutil.rmtree(source)  # it is read at the beginning alone
+    (run / "model.json").unlink()
+    children.start(begun)
+    assert children.codes() == [0], (tmp_path / "err.txt").read_text()
+    assert load_model(run)[2]["init_sha256"] == digest
+    for other in ("", str(whole)):
+        line = refused(TINY.with_values(steps=20, init=other), run)
+        assert "config.yaml: init: is " in line
+        assert "another --out" in line
 
 
 # --- several ranks
