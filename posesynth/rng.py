@@ -13,7 +13,7 @@ from .compilation import formula, stage
 # and a constant, without which LLVM does not run the samples of a row side by side.
 BLOCK = 256
 
-POSE, VIEW, CAMERA, NOISE, MISSING = range(5)
+POSE, VIEW, CAMERA, NOISE, MISSING, IMAGE = range(6)
 
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
