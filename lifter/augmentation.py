@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lifter.image_config import ImageConfig
+from posesynth.skeleton import Skeleton
 
 DRAWS = 8  # a whole number of Philox's blocks of four
 _KEY = 0x1A6E  # apart from whatever else NumPy's Philox may be asked with this seed
@@ -52,3 +53,11 @@ def augmented(
         light = config.colour / 2 * (drawn[:, 4:5] + drawn[:, 5:8]) / 2
         images = ((images - 0.5) * contrast[:, None, None, None] + 0.5 + light[..., None, None]).clamp(0, 1)
     return images, landmarks
+
+
+def mirrored_joints(skeleton: Skeleton) -> Tensor:
+    """(N,) which joint each of the skeleton's is in a mirror: the other of its symmetric pair, or itself."""
+    order = torch.arange(len(skeleton.joints))
+    for left, right in skeleton.symmetric:  # edges; the joint at an edge's end comes one later
+        order[left + 1], order[right + 1] = right + 1, left + 1
+    return order

@@ -15,12 +15,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from lifter import losses
-from lifter.augmentation import augmented, draws
+from lifter.augmentation import augmented, draws, mirrored_joints
 from lifter.heatmaps import argmax, gaussians, soft_argmax
 from lifter.image_config import ImageConfig
 from lifter.image_model import ImageNetworks, digest_of, load_stage_before, save_images, trained_parameters
 from lifter.image_sources import Images
-from lifter.landmark_metrics import hits, mirrored, pck
+from lifter.landmark_metrics import hits, pck
 from lifter.learner import KeptLosses, adam_state, all_finite, learning_rate, start_adam
 from posesynth.skeleton import Skeleton
 
@@ -79,7 +79,7 @@ class ImageStep:
         start_adam(adam, self.trained.values(), self.device)
         self._kept = KeptLosses(kept, 1, self.device)
         self.read = self._kept.read
-        self._mirrored = torch.from_numpy(mirrored(skeleton.joints)).to(self.device)
+        self._mirrored = mirrored_joints(skeleton).to(self.device)
         self._reached = torch.full((1,), -1, dtype=torch.long)
         """After how many steps the target was reached; -1 where it was not."""
         self._mode(True)

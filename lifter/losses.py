@@ -88,4 +88,4 @@ def landmark_loss(landmarks: Tensor, landmarks_true: Tensor) -> Tensor:
 
 
 def _known_mean(values: Tensor, known: Tensor) -> Tensor:
-    return (values * known).sum() / known.sum().clamp(min=1)
+    return torch.where(known, values, 0.0).sum() / known.sum().clamp(min=1)

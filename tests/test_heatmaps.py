@@ -85,7 +85,9 @@ def test_without_a_weight_it_is_plain_cross_entropy():
 
 
 def test_no_prediction_is_below_the_floor_and_the_best_is_on_it():
-    heat, weight = gaussians(landmarks(), SIZE, 1.7), 50.0
+    places = landmarks()
+    places[2, 1] = torch.nan
+    heat, weight = gaussians(places, SIZE, 1.7), 50.0
     floor = heatmap_loss_floor(heat, weight)
     best = torch.zeros_like(heat, requires_grad=True)
     adam = torch.optim.Adam([best], lr=0.2)
