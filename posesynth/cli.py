@@ -447,7 +447,7 @@ def coverage(
 ) -> None:  # fmt: skip
     """Tell which share of real motion lies inside a skeleton's ranges, and where it leaks.
 
-    MOTION: BVH, AMC, or joint positions as CSV, NPZ or NPY.
+    MOTION: BVH, AMC, or joint positions as CSV, NPZ, NPY or Label3D .mat.
     """
     import json
 
