@@ -217,9 +217,11 @@ def _train(config: Config, out: str, where: str | None, tensorboard: bool) -> No
     source = None if where is None else source_of(where)
     names = ("L_sym", "L_el", "L_ed")
     more = "; for more steps begin another --out with --init"
-    if _watched(
-        config, out, names, lambda show: run(config, out, source=source, progress=show, tensorboard=tensorboard), more
-    ):
+
+    def start(show: Any) -> Any:
+        return run(config, out, source=source, progress=show, tensorboard=tensorboard)
+
+    if _watched(config, out, names, start, more):
         _draw_curves(out)
 
 
