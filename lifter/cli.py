@@ -4,11 +4,15 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from lifter.config import OUTPUTS, PRECISIONS, PRESETS, Config, load_config
+from lifter.config import OUTPUTS, PRESETS, Config, load_config
+from lifter.image_config import PRESETS as IMAGE_PRESETS
+from lifter.image_config import STAGES, ImageConfig, load_image_config
+from lifter.run_config import PRECISIONS, RunConfig
 from posesynth.cli import Commands, Size, run_command
 from posesynth.errors import InputError
 
@@ -50,6 +54,35 @@ def train(preset: str, config_file: str | None, out: str, source: str | None, te
         raise InputError("--skeleton: the samples of --from bring theirs; expected one of the two")
     config = config.with_values(**values)
     _train(config, out, source, tensorboard)
+
+
+@lifter.command("train-images")
+@click.option("--stage", type=click.Choice([*STAGES, "all"]), default="all", show_default=True, help="What to train.")
+@click.option("--images", metavar="synthetic|PATH", help="Rendered ones, a folder, or an annotated set.")
+@click.option("--skeleton", metavar="NAME|FILE", help="Whose joints: a built-in skeleton or a YAML file.")
+@click.option("--preset", type=click.Choice(list(IMAGE_PRESETS)), default="small", show_default=True)
+@click.option("--config", "config_file", metavar="FILE", help="A YAML of settings that replace the preset's.")
+@click.option("--out", required=True, metavar="FOLDER", help="A run in it for each stage: made, or gone on with.")
+@click.option("--steps", type=Size(1), help="Steps of each stage, at most.")
+@click.option("--batch", type=Size(2), help="Images a step.")
+@click.option("--seed", type=Size(0, 2**64), help="Of the images, their order and the first weights.")
+@click.option("--learning-rate", type=float, help="Of Adam.")
+@click.option("--labels", type=Size(0), help="Only so many images, over and over; 0 for all.")
+@click.option("--precision", type=click.Choice(PRECISIONS), help="Of the network's arithmetic.")
+@click.option("--tensorboard", is_flag=True, help="Write the logs for TensorBoard, too: OUT/STAGE/tensorboard.")
+def train_images(stage: str, preset: str, config_file: str | None, out: str, tensorboard: bool, **given: Any) -> None:
+    """Train 2D landmarks on images, stage by stage.  The same command again goes on where it was stopped."""
+    values = {name: value for name, value in given.items() if value is not None}
+    configs = []
+    for name in STAGES if stage == "all" else [stage]:
+        config = IMAGE_PRESETS[preset][name]
+        if config_file is not None:
+            config = load_image_config(config_file, config)
+        if config.stage != name:
+            raise InputError(f"{config_file}: stage: is {config.stage}; expected none there, as --stage says it")
+        configs.append(config.with_values(**values))
+    for config in configs:
+        _train_stage(config, out, tensorboard)
 
 
 @lifter.command()
@@ -176,36 +209,64 @@ def _pipeline() -> Any:
 
 
 def _train(config: Config, out: str, where: str | None, tensorboard: bool) -> None:
-    from tqdm import tqdm
-
     try:
         from lifter.sources import source_of
-        from lifter.training import Stopped
         from lifter.training import train as run
     except ModuleNotFoundError as error:
         raise InputError(f"training needs {error.name}: pip install 'posesynth[lifter]'") from None
     source = None if where is None else source_of(where)
+    names = ("L_sym", "L_el", "L_ed")
+    more = "; for more steps begin another --out with --init"
+
+    def start(show: Any) -> Any:
+        return run(config, out, source=source, progress=show, tensorboard=tensorboard)
+
+    if _watched(config, out, names, start, more):
+        _draw_curves(out)
+
+
+def _train_stage(config: ImageConfig, out: str, tensorboard: bool) -> None:
+    try:
+        from lifter.image_training import train_stage
+    except ModuleNotFoundError as error:
+        raise InputError(f"training on images needs {error.name}: pip install 'posesynth[lifter,images]'") from None
+    folder = os.path.join(out, config.stage)
+    if _watched(config, folder, (), lambda show: train_stage(config, out, progress=show, tensorboard=tensorboard)):
+        _draw_curves(folder)
+        _draw_stage(folder)
+
+
+def _watched(config: RunConfig, out: str, names: tuple[str, ...], start: Callable[[Any], Any], more: str = "") -> bool:
+    """Run with a bar, tell what it came to; whether this process is the one that tells.
+
+    names: losses, () for all.  more: what to do where the run is finished and that is not enough.
+    """
+    from tqdm import tqdm
+
+    from lifter.training import Stopped
+
     first = os.environ.get("RANK", "0") == "0"
     with tqdm(total=config.samples, unit=" samples", unit_scale=True, disable=None if first else True) as bar:
 
         def show(step: int, losses: dict[str, float]) -> None:
             bar.update(step * config.batch - bar.n)
-            bar.set_postfix({name: f"{losses[name]:.4f}" for name in ("L_sym", "L_el", "L_ed")})
+            bar.set_postfix({name: f"{losses[name]:.4f}" for name in names or losses})
 
         try:
-            summary = run(config, out, source=source, progress=show, tensorboard=tensorboard)
+            summary = start(show)
         except Stopped as stopped:
             bar.close()
             print(f"{out}: {stopped}", file=sys.stderr)
             sys.exit(128 + stopped.number)
     if first:
         share = 100 * summary.waiting / max(summary.seconds, 1e-9)
-        figures = ", ".join(f"{name} {summary.validation[name]:.4f}" for name in ("L_sym", "L_el", "L_ed"))
+        found = summary.validation
+        figures = ", ".join(f"{name} {found[name]:.4f}" for name in names or found)
         spent = f"{summary.seconds:.1f} s, {share:.1f} % of it waiting"
         if summary.resumed == summary.steps:
-            spent = "finished already; for more steps begin another --out with --init"
+            spent = f"finished already{more}"
         print(f"{out}: {summary.samples} samples; validation {figures}; {spent}")
-        _draw_curves(out)
+    return first
 
 
 def _draw_curves(out: str) -> None:
@@ -214,6 +275,17 @@ def _draw_curves(out: str) -> None:
 
         path = os.path.join(out, "curves.png")
         learning_curves(os.path.join(out, "log.jsonl"), path)
+        print(f"drawn: {path}")
+    except (ModuleNotFoundError, InputError) as error:
+        print(f"not drawn: {error}", file=sys.stderr)
+
+
+def _draw_stage(run: str) -> None:
+    try:
+        from lifter.draw.stages import stage_picture
+
+        path = os.path.join(run, "images.png")
+        stage_picture(run, path)
         print(f"drawn: {path}")
     except (ModuleNotFoundError, InputError) as error:
         print(f"not drawn: {error}", file=sys.stderr)

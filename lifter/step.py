@@ -3,7 +3,6 @@
 batch -> device -> losses -> backward -> Adam, and the losses kept on the device until somebody asks
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,33 +10,32 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+import posesynth
 from lifter import geometry, losses
 from lifter.config import Config
+from lifter.learner import KeptLosses, adam_state, all_finite, learning_rate, start_adam
+from lifter.model_file import load_network, save_network
 from lifter.networks.lifting import LiftingNet
+from lifter.sources import VALIDATION
 from posesynth.skeleton import Skeleton
 from posesynth.stream import TensorBatch
 
 LOSSES = ("L_sym", "L_el", "L_ed", "position", "expected_error")
-WARM_UP = 0.1  # of the steps, for one-cycle
-_FIRST = 0.04  # of the learning rate, for one-cycle
-
-
-class NonFiniteError(Exception):
-    """A loss or a weight is not a number.  offset: steps since the losses were last read, None for a weight."""
-
-    def __init__(self, offset: int | None = None) -> None:
-        super().__init__(offset)
-        self.offset = offset
 
 
 class Step:
     """The network, its optimiser, and what a batch does to them.
 
-    kept: how many steps' losses are held before `read` must be called.
+    kept: how many steps' losses are held before `read` must be called.  validated: samples that `validate` looks at.
     """
 
-    def __init__(self, fabric: Fabric, skeleton: Skeleton, config: Config, kept: int) -> None:
-        self.config = config
+    losses = LOSSES
+
+    def __init__(self, fabric: Fabric, skeleton: Skeleton, config: Config, kept: int, validated: int = 4096) -> None:
+        self.config, self._skeleton, self._validated = config, skeleton, validated
+        self.steps = config.steps
+        self.begun_with: str | None = None
+        self.facts = {"skeleton_digest": skeleton.digest}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output)
@@ -59,16 +57,16 @@ class Step:
         self._p2d = torch.zeros(rows, joints, 2, device=self.device)
         self._o = torch.zeros(rows, joints - 1, 3, device=self.device)
         self._o[..., 0] = 1
-        self._losses = torch.zeros(kept, len(LOSSES), device=self.device)
-        self._row = torch.zeros(1, dtype=torch.long, device=self.device)
-        self._count = 0
-        for parameter in net.parameters():  # as Adam would at its first step, which may come after a resume
-            self._adam.state[parameter] = {
-                "step": torch.zeros((), device=self.device),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
+        self._kept = KeptLosses(kept, len(LOSSES), self.device)
+        self.read = self._kept.read
+        start_adam(self._adam, net.parameters(), self.device)
         self._run = self._captured() if on_gpu and fabric.world_size == 1 else self._eager
+
+    def begin(self) -> None:
+        """Take the weights of the model that the configuration names, if it does."""
+        if self.config.init:
+            weights, self.begun_with = load_network(self.config.init, self._skeleton, self.config)
+            self.net.load_state_dict(weights)
 
     def __call__(self, batch: TensorBatch, step: int) -> None:
         """Train on the batch of step `step`."""
@@ -80,26 +78,12 @@ class Step:
         self._p2d.copy_(batch.p2d, non_blocking=True)
         self._o.copy_(batch.o, non_blocking=True)
         self._run()
-        self._count += 1
-
-    def read(self) -> Tensor:
-        """(steps since the last call, losses), on the CPU.  NonFiniteError where one is not a number."""
-        rows = self._losses[: self._count].cpu()
-        self._row.zero_()
-        self._count = 0
-        bad = (~torch.isfinite(rows).all(dim=1)).nonzero()
-        if len(bad):
-            raise NonFiniteError(int(bad[0]))
-        return rows
+        self._kept.count()
 
     def state(self) -> dict[str, Tensor]:
         """All that a step changes, by name.  NonFiniteError rather than a state that cannot be gone on from."""
         tensors = {f"network.{name}": tensor for name, tensor in self.net.state_dict().items()}
-        for name, parameter in self.net.named_parameters():
-            tensors |= {f"adam.{key}.{name}": tensor for key, tensor in self._adam.state[parameter].items()}
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-            raise NonFiniteError
-        return tensors
+        return all_finite(tensors | adam_state(self._adam, self.net.named_parameters()))
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from a `state`.  Copies in place: the graph knows the tensors by where they are."""
@@ -107,13 +91,20 @@ class Step:
             for name, tensor in self.state().items():
                 tensor.copy_(tensors[name])
 
-    def validate(self, p2d: Tensor, o: Tensor) -> dict[str, float]:
-        """The losses on other samples, with nothing changed."""
+    def validate(self, done: int = 0) -> dict[str, float]:
+        """The losses on clean samples that training never reaches."""
+        clean = self._skeleton.with_sampling(noise=0.0, missing=0.0)
+        batch = posesynth.sample(clean, self.config.seed, VALIDATION, VALIDATION + self._validated)
         self._module.eval()
         with torch.no_grad():
-            found = self._evaluate(p2d.to(self.device), o.to(self.device))
+            p2d, o = (torch.from_numpy(array).to(self.device) for array in (batch.p2d, batch.o))
+            found = self._evaluate(p2d, o)
         self._module.train()
         return dict(zip(LOSSES, found.tolist(), strict=True))
+
+    def save(self, path: str, validation: dict[str, float]) -> None:
+        """Write the network, see `lifter.model_file`."""
+        save_network(path, self.net, self._skeleton, self.config, validation, self.begun_with)
 
     def _evaluate(self, p2d: Tensor, o: Tensor) -> Tensor:
         """The losses of LOSSES, in that order."""
@@ -140,9 +131,7 @@ class Step:
         self._adam.zero_grad()
         self._fabric.backward(total)
         self._adam.step()
-        with torch.no_grad():
-            self._losses.index_copy_(0, self._row, found[None])
-            self._row += 1
+        self._kept.add(found)
 
     def _captured(self) -> Any:
         """The eager step as a CUDA graph.  Capturing takes some steps, which are undone."""
@@ -152,22 +141,12 @@ class Step:
         with torch.cuda.stream(side):
             for _ in range(3):
                 self._eager()
-                self._row.zero_()
+                self._kept.rewind()
         torch.cuda.current_stream().wait_stream(side)
         self._adam.zero_grad()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self._eager()
         self.load(before)
-        self._row.zero_()
+        self._kept.rewind()
         return graph.replay
-
-
-def learning_rate(config: Config, step: int) -> float:
-    """That of a step: constant, or up a half cosine for a tenth of the steps and down one to 0 for the rest."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    warm = max(1, round(WARM_UP * config.steps))
-    if step < warm:
-        return config.learning_rate * (_FIRST + (1 - _FIRST) * (1 - math.cos(math.pi * step / warm)) / 2)
-    return config.learning_rate * (1 + math.cos(math.pi * (step - warm) / max(1, config.steps - warm))) / 2

@@ -1,10 +1,12 @@
-"""Training: a source of samples, a step, a log, checkpoints; the same call again goes on where the last one ended.
+"""Training: a source of batches, a learner, a log, checkpoints; the same call again goes on where the last one ended.
 
 OUT/config.yaml      the resolved configuration
 OUT/log.jsonl        losses and rates, a line every LOG_EVERY steps
 OUT/tensorboard/     the same for TensorBoard, if asked for
 OUT/checkpoints/     the last two
 OUT/model.*          the network, once it is trained; what `lifter.load` reads
+
+`train` is the 2D-to-3D network's; `run` is the loop, of any `lifter.learner.Learner`.
 """
 
 import fcntl
@@ -17,18 +19,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
 
-import posesynth
 from lifter.checkpoint import Checkpoints
-from lifter.config import Config, load_config
+from lifter.config import Config
+from lifter.learner import Learner, NonFiniteError, learning_rate
 from lifter.log import JsonLog, Log, TensorBoardLog, summary_writer
-from lifter.model_file import load_network, save_network
-from lifter.sources import VALIDATION, LiveSource, Source
-from lifter.step import LOSSES, NonFiniteError, Step, learning_rate
+from lifter.run_config import RunConfig, read_config
+from lifter.sources import LiveSource, Source
+from lifter.step import Step
 from posesynth.errors import InputError, shown
 from posesynth.skeleton import Skeleton, load_skeleton
 
@@ -39,6 +41,9 @@ CHECKPOINT_SECONDS = 60.0
 
 _CONFIG = "config.yaml"
 
+Batch = TypeVar("Batch")
+Batches = Callable[[int, int, int], Iterator[Batch]]
+"""(first step, steps, batch) -> the batches of those steps."""
 Progress = Callable[[int, dict[str, float]], object]
 
 
@@ -80,26 +85,48 @@ def train(
     """
     if tensorboard:
         summary_writer()
-    fabric = _fabric(config)
+    fabric = new_fabric(config)
     config, skeleton = _resolved(config, source, fabric)
+    live = source or LiveSource(skeleton, config.seed, pin_memory=fabric.device.type == "cuda")
+
+    def learner() -> Step:
+        return Step(fabric, skeleton, config, LOG_EVERY, VALIDATION_SAMPLES)
+
+    return run(fabric, config, out, learner, live.batches, progress, tensorboard, LOG_EVERY, VALIDATE_EVERY)
+
+
+def run(
+    fabric: Fabric,
+    config: RunConfig,
+    out: str | os.PathLike[str],
+    new_learner: Callable[[], Learner[Batch]],
+    batches_of: Batches[Batch],
+    progress: Progress | None,
+    tensorboard: bool,
+    log_every: int,
+    validate_every: int,
+) -> Summary:
+    """Train a learner in the folder `out`, or go on; `train` says how, and what it raises.
+
+    log_every, validate_every: steps.
+    """
     folder = os.fspath(out)
     with _locked(folder), _signals() as caught:
         _claim(config, folder)
-        step = Step(fabric, skeleton, config, LOG_EVERY)
+        step = new_learner()
         checkpoints = Checkpoints(os.path.join(folder, "checkpoints"))
-        first, begun_with = _begin(step, checkpoints, config, skeleton)
-        live = source or LiveSource(skeleton, config.seed, pin_memory=fabric.device.type == "cuda")
-        batches = iter(live.batches(first, config.steps, config.batch))
-        batch = next(batches) if first < config.steps else None  # compiles, which is no part of a step
+        first = _begin(step, checkpoints)
+        batches = iter(batches_of(first, config.steps, config.batch))
+        batch = next(batches) if first < step.steps else None  # compiles, which is no part of a step
         fabric.barrier()  # no rank looks at the folder any more
         if fabric.global_rank == 0:
             _save_config(config, folder)
-        logs = _logs(folder, first, tensorboard and first < config.steps) if fabric.global_rank == 0 else []
+        logs = _logs(folder, first, tensorboard and first < step.steps) if fabric.global_rank == 0 else []
         begun = saved = logged = time.monotonic()
         waiting, done, read, validation = 0.0, first, first, dict[str, float]()
 
         def save() -> None:
-            state, facts = step.state(), _facts(config, skeleton, begun_with)
+            state, facts = step.state(), _facts(config, step)
             if fabric.global_rank == 0:
                 checkpoints.save(done, state, facts)
             fabric.barrier()
@@ -109,29 +136,29 @@ def train(
                 step(batch, done)
                 done += 1
                 stop, due = _together(fabric, caught, time.monotonic() - saved > CHECKPOINT_SECONDS)
-                if done % LOG_EVERY == 0 or done == config.steps or stop:
+                if done % log_every == 0 or done == step.steps or stop:
                     rows = step.read()
                     read = done
                     now = time.monotonic()
-                    losses = dict(zip(LOSSES, rows.mean(dim=0).tolist(), strict=True))
+                    losses = dict(zip(step.losses, rows.mean(dim=0).tolist(), strict=True))
                     record: dict[str, Any] = {"step": done, "samples": done * config.batch, **losses}
                     record["learning_rate"] = learning_rate(config, done - 1)
                     record["samples_per_second"] = round(len(rows) * config.batch / max(now - logged, 1e-9), 1)
-                    if done % VALIDATE_EVERY == 0 or done == config.steps:
-                        validation = _validate(step, skeleton, config)
+                    if done % validate_every == 0 or done == step.steps:
+                        validation = step.validate(done)
                         record["validation"] = validation
                     for log in logs:
                         log.write(record)
                     logged = now
                     if progress:
                         progress(done, losses)
-                if stop or done == config.steps or due:
+                if stop or done == step.steps or due:
                     save()
                     saved = time.monotonic()
-                if stop and done < config.steps:
+                if stop and done < step.steps:
                     raise Stopped(stop, done)
                 before = time.monotonic()
-                batch = next(batches) if done < config.steps else None
+                batch = next(batches) if done < step.steps else None
                 waiting += time.monotonic() - before
         except NonFiniteError as error:
             raise _not_a_number(config, folder, _bad_step(step, error, read, done)) from None
@@ -140,15 +167,15 @@ def train(
                 log.close()
         spent = time.monotonic() - begun
         if not validation:
-            validation = _validate(step, skeleton, config)
+            validation = step.validate(done)
         if fabric.global_rank == 0:
-            path = os.path.join(folder, "model.safetensors")
-            save_network(path, step.net, skeleton, config, validation, begun_with)
+            step.save(os.path.join(folder, "model.safetensors"), validation)
         fabric.barrier()
     return Summary(done, first, done * config.batch, spent, waiting, validation)
 
 
-def _fabric(config: Config) -> Fabric:
+def new_fabric(config: RunConfig) -> Fabric:
+    """The devices and the precision of a run."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells which precision it was asked for
     torch.set_float32_matmul_precision("highest" if config.precision == "32" else "high")
     on_gpu = torch.cuda.is_available()
@@ -192,15 +219,23 @@ def _resolved(config: Config, source: Source | None, fabric: Fabric) -> tuple[Co
     return config.with_values(noise=skeleton.sampling.noise, missing=skeleton.sampling.missing), skeleton
 
 
-@contextmanager
-def _locked(folder: str) -> Iterator[None]:
-    """The folder, made if its parent is there, kept from a second trainer (not from the other ranks of this one)."""
+def make_folder(folder: str) -> None:
+    """The folder, if its parent is there: a mistyped path makes none."""
     try:
         with suppress(FileExistsError):
             os.mkdir(folder)
-        file = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except FileNotFoundError:
         raise InputError(f"{folder}: cannot be made: there is no folder to hold it; expected one that exists") from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """The folder, made if its parent is there, kept from a second trainer (not from the other ranks of this one)."""
+    make_folder(folder)
+    try:
+        file = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
     try:
@@ -246,7 +281,7 @@ def _together(fabric: Fabric, caught: list[int], due: bool) -> tuple[int, bool]:
     return int(number), bool(due)
 
 
-def _claim(config: Config, folder: str) -> None:
+def _claim(config: RunConfig, folder: str) -> None:
     """See that the folder is empty, or that the run that is there has the same configuration."""
     path = os.path.join(folder, _CONFIG)
     if not os.path.exists(path):
@@ -256,8 +291,8 @@ def _claim(config: Config, folder: str) -> None:
                 f"{folder}: holds {shown(strange[0])} and no run; expected a new or empty folder, or a run"
             )
         return
-    there = load_config(path)
-    for name in config.__dataclass_fields__:
+    there = read_config(path, config)
+    for name in config.values():
         ours, theirs = getattr(config, name), getattr(there, name)
         if ours != theirs and not (name == "skeleton" and os.path.basename(ours) == os.path.basename(theirs)):
             raise InputError(
@@ -266,7 +301,7 @@ def _claim(config: Config, folder: str) -> None:
             )
 
 
-def _save_config(config: Config, folder: str) -> None:
+def _save_config(config: RunConfig, folder: str) -> None:
     """Say what the folder holds, once all that could be refused has been looked at."""
     path = os.path.join(folder, _CONFIG)
     if not os.path.exists(path):
@@ -287,31 +322,27 @@ def _replace(path: str, text: str) -> None:
     os.replace(path + ".partial", path)
 
 
-def _facts(config: Config, skeleton: Skeleton, begun_with: str | None) -> dict[str, Any]:
+def _facts(config: RunConfig, step: Learner[Any]) -> dict[str, Any]:
     return {
+        **step.facts,
+        "init_sha256": step.begun_with,
         "config": config.yaml(),
-        "init_sha256": begun_with,
-        "skeleton_digest": skeleton.digest,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
 
 
-def _begin(step: Step, checkpoints: Checkpoints, config: Config, skeleton: Skeleton) -> tuple[int, str | None]:
-    """Load the last checkpoint, or the weights to begin with.
-
-    Returns the step to go on with, and the SHA-256 of the file of weights that the run began with.
-    """
+def _begin(step: Learner[Any], checkpoints: Checkpoints) -> int:
+    """Load the last checkpoint, or the weights to begin with; the step to go on with."""
     found = checkpoints.latest()
     if found is None:
-        if not config.init:
-            return 0, None
-        weights, digest = load_network(config.init, skeleton, config)
-        step.net.load_state_dict(weights)
-        return 0, digest
+        step.begin()
+        return 0
     done, tensors, facts = found
-    if facts.get("skeleton_digest") != skeleton.digest:
-        raise InputError(f"{checkpoints.folder}: were trained on another skeleton; expected another --out")
+    for name, digest in step.facts.items():
+        if facts.get(name) != digest:
+            words = name.removesuffix("_digest").replace("_", " ")
+            raise InputError(f"{checkpoints.folder}: were trained on another {words}; expected another --out")
     names = {name: tensor.shape for name, tensor in step.state().items()}
     if {name: tensor.shape for name, tensor in tensors.items()} != names:
         raise InputError(f"{checkpoints.folder}: step {done}: are of another network; expected another --out")
@@ -322,17 +353,11 @@ def _begin(step: Step, checkpoints: Checkpoints, config: Config, skeleton: Skele
             stacklevel=2,
         )
     step.load(tensors)
-    return done, facts.get("init_sha256")
+    step.begun_with = facts.get("init_sha256")
+    return done
 
 
-def _validate(step: Step, skeleton: Skeleton, config: Config) -> dict[str, float]:
-    """Losses on clean samples that training never reaches."""
-    clean = skeleton.with_sampling(noise=0.0, missing=0.0)
-    batch = posesynth.sample(clean, config.seed, VALIDATION, VALIDATION + VALIDATION_SAMPLES)
-    return step.validate(torch.from_numpy(batch.p2d), torch.from_numpy(batch.o))
-
-
-def _bad_step(step: Step, error: NonFiniteError, read: int, done: int) -> int:
+def _bad_step(step: Learner[Any], error: NonFiniteError, read: int, done: int) -> int:
     """The first step whose loss is not a number; the last one where all are and only its weights are not."""
     offset = error.offset
     if offset is None:  # found in the weights, before the losses were next read
@@ -343,7 +368,7 @@ def _bad_step(step: Step, error: NonFiniteError, read: int, done: int) -> int:
     return done - 1 if offset is None else read + offset
 
 
-def _not_a_number(config: Config, folder: str, bad: int) -> InputError:
+def _not_a_number(config: RunConfig, folder: str, bad: int) -> InputError:
     return InputError(
         f"{folder}: step {bad + 1}: the loss or a weight is not a number (samples {bad * config.batch} to "
         f"{(bad + 1) * config.batch - 1}); expected a lower learning_rate; the last checkpoint is kept"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifter.config import OUTPUTS, PRECISIONS, PRESETS, SCHEDULES, Config, load_config
+from lifter.config import OUTPUTS, PRESETS, Config, load_config
+from lifter.run_config import PRECISIONS, SCHEDULES
 from posesynth.errors import InputError
 
 numbers = itertools.count()

@@ -28,6 +28,9 @@ LOSSES = {
     "L_el": _Loss("lengths: mean squared error", 0.0, 0.01),
     "L_sym": _Loss("symmetric lengths: mean squared difference", 0.0, 0.001),
     "position": _Loss("positions: mean distance, in longest edges", 0.0, None),
+    "reconstruction": _Loss("images: mean squared difference, in [0, 1]", 0.0, 0.005),
+    "heatmap": _Loss("heatmaps: weighted cross entropy, equation 2", 0.0, None),
+    "landmark": _Loss("landmarks: mean squared difference, in image sizes", 0.0, 0.001),
 }
 _DECADES = 30.0  # a range this wide is drawn logarithmically
 _RUNS = (RIGHT, LEFT, *BRANCHES[1:3])  # colours, over and over
@@ -35,7 +38,7 @@ _SMOOTH = 60  # a line of more records than this is averaged for the eye, and dr
 
 
 def learning_curves(log: str | os.PathLike[str], out: str | os.PathLike[str]) -> None:
-    """Draw a training log to the PNG `out`: one small picture for each of L_ed, L_el, L_sym, position that it holds.
+    """Draw a training log to the PNG `out`: one small picture for each of `LOSSES` that it holds.
 
     log: JSON lines with "step", "samples", and those losses, which a "validation" may hold, too.  A step that occurs
     twice, as after a resume, counts as it came last; a last line that is cut short, as while training, is left out.

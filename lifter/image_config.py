@@ -1,0 +1,135 @@
+"""The configuration of one stage of the image networks' training, and the presets of all five.
+
+    autoencoder -> skip2 -> skip1     on images alone (paper, section 3.1)
+    landmarks -> nms                  on images with joints (section 3.2)
+
+A stage begins with the networks of the one before it and ends when its aim is reached: `target`, of a loss on images
+that training never sees, and `extra` steps more, or `steps` at most.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifter.run_config import PRECISIONS, SCHEDULES, SKELETON, PathField, RunConfig, Tables, read_config
+from posesynth.errors import InputError
+from posesynth.yaml_fields import Limit
+
+STAGES = ("autoencoder", "skip2", "skip1", "landmarks", "nms")
+SYNTHETIC = "synthetic"
+"""The `images` that are rendered as they are needed."""
+
+MULTIPLE = 64
+"""Sizes are multiples of it, for the encoder halves six times."""
+
+
+@dataclass(frozen=True)
+class ImageConfig(RunConfig):
+    """What decides a stage's run.
+
+    stage: which.  images: ``synthetic``, or a folder or annotated set (`lifter.data.images`).  skeleton: whose joints
+    are found; of the synthetic images, whose poses.  seed: of the images, their order and the first weights.
+    size: pixels of an image's side, a multiple of 64.  width: channels of the first layer.  code: numbers of the
+    bottleneck.
+    steps: at most so many.  batch: images a step.  target: the validation loss at which the stage is done, 0 for none;
+    extra: steps it goes on for then.  learning_rate, schedule: of Adam, see `lifter.config`.
+    labels: only so many images, over and over; 0 for all there are.  scratch: the landmarks stage trains the whole
+    network from random weights, to see what the autoencoder is worth.  sigma: of the heatmaps' Gaussians, in pixels.
+    margin: of an annotated set's crops, as a share of the box's longer side, on each side.
+    flip, rotation (degrees), scaling (share), colour (share): the augmentation, each drawn up to that much either way.
+    precision: see `lifter.config`.
+    """
+
+    stage: str = "autoencoder"
+    images: str = SYNTHETIC
+    skeleton: str = "quadruped"
+    seed: int = 0
+    size: int = 256
+    width: int = 64
+    code: int = 99
+    steps: int = 500_000
+    batch: int = 50
+    target: float = 0.0
+    extra: int = 0
+    learning_rate: float = 1e-4
+    schedule: str = "constant"
+    labels: int = 0
+    scratch: bool = False
+    sigma: float = 10.0
+    margin: float = 0.1
+    flip: bool = False
+    rotation: float = 0.0
+    scaling: float = 0.0
+    colour: float = 0.0
+    precision: str = "auto"
+
+    TABLES = Tables(
+        whole={
+            "seed": (0, 2**64 - 1),
+            "size": (MULTIPLE, 16 * MULTIPLE),
+            "width": (1, 1024),
+            "code": (1, 2**14),
+            "steps": (1, 10**9),
+            "batch": (2, 10**5),
+            "extra": (0, 10**9),
+            "labels": (0, 10**9),
+        },
+        numbers={
+            "target": Limit(0, 1e6, "a loss, 0 for none", ""),
+            "learning_rate": Limit(1e-12, 10, "of Adam", ""),
+            "sigma": Limit(0.1, 1000, "pixels", ""),
+            "margin": Limit(0, 10, "a share of the box", ""),
+            "rotation": Limit(0, 180, "degrees", ""),
+            "scaling": Limit(0, 0.9, "a share", ""),
+            "colour": Limit(0, 1, "a share", ""),
+        },
+        choices={"stage": STAGES, "schedule": SCHEDULES, "precision": PRECISIONS},
+        flags=("scratch", "flip"),
+        paths={"images": PathField(SYNTHETIC, Path.exists), "skeleton": SKELETON},
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size % MULTIPLE:
+            raise InputError(f"size: is {self.size}; expected a multiple of {MULTIPLE}")
+
+    @property
+    def augmented(self) -> bool:
+        """Whether images are changed at all before they are trained on."""
+        return self.flip or max(self.rotation, self.scaling, self.colour) > 0
+
+
+_PAPER = ImageConfig()
+_SMALL = ImageConfig(size=64, width=32, sigma=2.5, batch=32, learning_rate=2e-3, schedule="one-cycle")
+_DEBUG = ImageConfig(
+    size=64, width=4, code=16, sigma=2.5, steps=8, batch=4, learning_rate=1e-3, schedule="one-cycle", precision="32"
+)
+_FIVE_EPOCHS = 5 * 90_000 // _PAPER.batch  # of the paper's images
+
+PRESETS: Mapping[str, Mapping[str, ImageConfig]] = {
+    "paper": {
+        "autoencoder": _PAPER.with_values(target=0.005),
+        "skip2": _PAPER.with_values(stage="skip2", target=0.005, extra=_FIVE_EPOCHS, steps=100_000),
+        "skip1": _PAPER.with_values(stage="skip1", target=0.005, extra=_FIVE_EPOCHS, steps=100_000),
+        "landmarks": _PAPER.with_values(stage="landmarks", target=1e-4, steps=200_000),
+        "nms": _PAPER.with_values(stage="nms", target=1e-3, steps=200_000),
+    },
+    "small": {
+        "autoencoder": _SMALL.with_values(steps=7000),
+        "skip2": _SMALL.with_values(stage="skip2", steps=600),
+        "skip1": _SMALL.with_values(stage="skip1", steps=600),
+        "landmarks": _SMALL.with_values(stage="landmarks", steps=4500),
+        "nms": _SMALL.with_values(stage="nms", steps=4500),
+    },
+    "debug": {stage: _DEBUG.with_values(stage=stage) for stage in STAGES},
+}
+"""Preset -> stage -> configuration."""
+
+
+def load_image_config(path: str | os.PathLike[str], base: ImageConfig | None = None) -> ImageConfig:
+    """The configuration in a YAML file; what it does not name is that of `base` (default: the paper's autoencoder).
+
+    Raises InputError with a line ``file:line:col: field: ...`` for each fault.
+    """
+    return read_config(path, base or _PAPER)

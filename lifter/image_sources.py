@@ -1,0 +1,214 @@
+"""Where images come from: rendered as they are needed, or a folder or annotated set, cropped.
+
+Which image is the n-th that is trained on depends on the seed and n alone: a run that goes on sees what it would have.
+Validation images are never trained on.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+import posesynth.render
+import torch
+from numpy.typing import NDArray
+
+from lifter.data.images import ImageSet, crop, load_image, load_image_set
+from lifter.data.images.onto_skeleton import onto_skeleton
+from lifter.data.images.picture import placed
+from lifter.image_config import SYNTHETIC, ImageConfig
+from lifter.landmark_metrics import longer_side
+from lifter.sources import VALIDATION
+from posesynth.ahead import ahead
+from posesynth.errors import InputError
+from posesynth.sampler import cores
+from posesynth.skeleton import Skeleton
+
+HELD_OUT = 0.1  # of a set's images, for validation
+MOST_THREADS = 4
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """B images.
+
+    image: (B, S, S, 3) uint8 RGB.  landmarks: (B, K, 2) float32, x right, y down, in units of S; NaN where a joint is
+    not known or outside.  body: (B,) float32, the longer side of the body's box, in units of S.  start: which images
+    they are, counted from the run's first.
+    """
+
+    image: torch.Tensor
+    landmarks: torch.Tensor
+    body: torch.Tensor
+    start: int = 0
+
+
+class ImageSource(Protocol):
+    """Images for training.  `name` says which; `digest` changes when they do."""
+
+    name: str
+    digest: str
+
+    def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
+        """The batches of steps step..steps-1, for this rank."""
+
+    def validation(self, count: int) -> Images:
+        """At most `count` images that `batches` never gives."""
+
+
+class RenderedImages:
+    """Images of synthetic poses, made in this process; image i is a pure function of (skeleton, seed, i).
+
+    labels: only the first so many, over and over; 0 for ever new ones.
+    """
+
+    def __init__(self, skeleton: Skeleton, config: ImageConfig) -> None:
+        self.name, self.digest = SYNTHETIC, skeleton.digest
+        self._skeleton, self._seed, self._size, self._labels = skeleton, config.seed, config.size, config.labels
+
+    def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
+        """See `ImageSource`."""
+        mine = _own_share(batch)
+
+        def make(start: int) -> Images:
+            first, stop = start + mine.start, start + mine.stop
+            if not self._labels:
+                return self._rendered(first, stop, first)
+            places = [_shuffled(self._seed, n, self._labels) for n in range(first, stop)]
+            return _joined([self._rendered(place, place + 1, first) for place in places])
+
+        return ahead(make, range(step * batch, steps * batch, batch), max(1, min(cores() - 1, MOST_THREADS)))
+
+    def validation(self, count: int) -> Images:
+        """See `ImageSource`."""
+        return self._rendered(VALIDATION, VALIDATION + count, 0)
+
+    def _rendered(self, first: int, stop: int, start: int) -> Images:
+        made = posesynth.render.render(self._skeleton, self._seed, first, stop, self._size)
+        return _images(made.image, made.p2d / self._size, None, start)
+
+
+class StoredImages:
+    """A folder of images, or an annotated set cropped to its boxes, its joints matched to the skeleton's by name.
+
+    A tenth of the images, at least one, is held out.  Every image is used once before any is used again, in an
+    order drawn anew each time.
+    """
+
+    def __init__(self, skeleton: Skeleton, config: ImageConfig) -> None:
+        self.name, found = config.images, load_image_set(config.images)
+        self._set, self._size, self._seed, self._margin = found, config.size, config.seed, config.margin
+        needs_joints = config.stage in ("landmarks", "nms")
+        if needs_joints and not found.names:
+            raise InputError(f"{config.images}: images without joints; expected an annotated set, or {SYNTHETIC}")
+        joints = len(skeleton.joints)
+        self._points = np.full((len(found.annotations), joints, 2), np.nan)
+        if needs_joints:
+            self._points, _, _ = onto_skeleton(found, skeleton)
+        there = self._on_disk(found)
+        order = np.random.Generator(np.random.Philox(key=config.seed)).permutation(there)
+        held_out = max(1, round(HELD_OUT * len(order)))
+        if len(order) < 2:
+            raise InputError(f"{config.images}: {len(order)} images of it are on disk; expected at least 2")
+        self._held_out, self._trained = order[:held_out], order[held_out:]
+        if config.labels:
+            self._trained = self._trained[: config.labels]
+        self.digest = _digest(found, self._points)
+
+    def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
+        """See `ImageSource`."""
+        mine = _own_share(batch)
+
+        def make(start: int) -> Images:
+            first, stop = start + mine.start, start + mine.stop
+            places = [self._trained[_shuffled(self._seed, n, len(self._trained))] for n in range(first, stop)]
+            return self._read(places, first)
+
+        return ahead(make, range(step * batch, steps * batch, batch), max(1, min(cores(), MOST_THREADS)))
+
+    def validation(self, count: int) -> Images:
+        """See `ImageSource`."""
+        return self._read(list(self._held_out[:count]), 0)
+
+    def _on_disk(self, found: ImageSet) -> list[int]:
+        missing = set(found.missing())
+        return [place for place, annotation in enumerate(found.annotations) if annotation.image not in missing]
+
+    def _read(self, places: list[int], start: int) -> Images:
+        cropped = [self._crop(place) for place in places]
+        images, points, bodies = zip(*cropped, strict=True)
+        return _images(np.stack(images), np.stack(points), np.array(bodies), start)
+
+    def _crop(self, place: int) -> tuple[NDArray[np.uint8], NDArray[np.float64], float]:
+        """Image, points and the body's longer side, the latter two in units of the crop."""
+        annotation, points = self._set.annotations[place], self._points[place]
+        image = load_image(annotation.image)
+        box = annotation.box or _around(points) or _middle(image)
+        made, affine = crop(image, box, self._size, self._margin if annotation.box or _around(points) else 0.0)
+        return made, placed(affine, points) / self._size, max(box[2:]) * float(affine[0, 0]) / self._size
+
+
+def source_of(config: ImageConfig, skeleton: Skeleton) -> RenderedImages | StoredImages:
+    """The source that a configuration names."""
+    return (RenderedImages if config.images == SYNTHETIC else StoredImages)(skeleton, config)
+
+
+def _images(image: NDArray[np.uint8], points: NDArray[Any], body: NDArray[Any] | None, start: int) -> Images:
+    """Images as tensors, joints outside them unknown.  body: of the joints that are inside, where it is not given."""
+    inside = ((points >= 0) & (points <= 1)).all(-1, keepdims=True)
+    known = np.where(inside, points, np.nan).astype(np.float32)
+    if body is None:
+        body = longer_side(np.full((len(known), 4), np.nan), known)
+    return Images(torch.from_numpy(image), torch.from_numpy(known), torch.from_numpy(body.astype(np.float32)), start)
+
+
+def _joined(parts: list[Images]) -> Images:
+    fields = ([part.image for part in parts], [part.landmarks for part in parts], [part.body for part in parts])
+    image, landmarks, body = (torch.cat(field) for field in fields)
+    return Images(image, landmarks, body, parts[0].start)
+
+
+def _own_share(batch: int) -> range:
+    """Which rows of a batch of all ranks are this one's."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    ranks = torch.distributed.get_world_size() if distributed else 1
+    rank = torch.distributed.get_rank() if distributed else 0
+    return range(batch * rank // ranks, batch * (rank + 1) // ranks)
+
+
+def _shuffled(seed: int, n: int, count: int) -> int:
+    """Which of `count` images is the n-th that is used: each once in n = 0..count-1, then anew."""
+    epoch, place = divmod(n, count)
+    return int(_order(seed, epoch, count)[place])
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    return np.random.Generator(np.random.Philox(key=seed, counter=epoch << 64)).permutation(count)
+
+
+def _around(points: NDArray[np.float64]) -> tuple[float, float, float, float] | None:
+    """The box of the points that are known; None where it has no extent."""
+    known = points[np.isfinite(points).all(-1)]
+    if len(known) < 2:
+        return None
+    (left, top), (right, bottom) = known.min(0), known.max(0)
+    return (left, top, right - left, bottom - top) if min(right - left, bottom - top) > 0 else None
+
+
+def _middle(image: NDArray[np.uint8]) -> tuple[float, float, float, float]:
+    """The largest square in an image's middle, as a box."""
+    height, width = image.shape[:2]
+    side = min(height, width)
+    return (width - side) / 2, (height - side) / 2, side, side
+
+
+def _digest(found: ImageSet, points: NDArray[np.float64]) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(points).tobytes())
+    for annotation in found.annotations:
+        digest.update(f"{annotation.image}\0{annotation.box}\0".encode())
+    return digest.hexdigest()

@@ -1,0 +1,215 @@
+"""One step of an image stage: what it trains, its loss, and what it measures; the rest of the network is frozen.
+
+stage         trains                         loss
+autoencoder   encoder and decoder            reconstruction, equation 1
+skip2, skip1  S2, then S1                    reconstruction
+landmarks     interleaved layers             heatmap, equation 2; excess: what it is above the least it can be
+nms           the maximum module             landmark, L2 of coordinates
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from lifter import losses
+from lifter.augmentation import augmented, draws, mirrored_joints
+from lifter.heatmaps import argmax, gaussians, soft_argmax
+from lifter.image_config import ImageConfig
+from lifter.image_model import ImageNetworks, digest_of, load_stage_before, save_images, trained_parameters
+from lifter.image_sources import Images
+from lifter.landmark_metrics import hits, pck
+from lifter.learner import KeptLosses, adam_state, all_finite, learning_rate, start_adam
+from posesynth.skeleton import Skeleton
+
+LOSS = {
+    "autoencoder": "reconstruction",
+    "skip2": "reconstruction",
+    "skip1": "reconstruction",
+    "landmarks": "heatmap",
+    "nms": "landmark",
+}
+AIM = {**LOSS, "landmarks": "excess"}
+"""Stage -> the validation figure that `ImageConfig.target` is about."""
+
+THRESHOLDS = (0.05, 0.1)  # of PCK, as shares of the body's longer side
+
+
+class ImageStep:
+    """The networks of all stages, the optimiser of one, and what a batch does to them; a `lifter.learner.Learner`.
+
+    init: the run of the stage before; None for the first.  validation: images that are never trained on.  kept: how
+    many steps' losses are held before `read` must be called.  Raises InputError where `init` is of another network.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        skeleton: Skeleton,
+        config: ImageConfig,
+        init: str | None,
+        validation: Images,
+        images_digest: str,
+        kept: int,
+    ) -> None:
+        self.config, self._skeleton, self._fabric, self._validation = config, skeleton, fabric, validation
+        self.device = fabric.device
+        self.losses = (LOSS[config.stage],)
+        self.begun_with: str | None = None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            net = ImageNetworks(config, len(skeleton.joints))
+        if init is not None:
+            before, self.begun_with = load_stage_before(init, config, skeleton)
+            net.load_state_dict(before, strict=False)
+        self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.trained = trained_parameters(net, config.stage, config.scratch)
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(name in self.trained)
+        self.frozen_digest = digest_of(self._frozen())
+        self.facts = {
+            "skeleton_digest": skeleton.digest,
+            "images_digest": images_digest,
+            "stage_before_digest": self.frozen_digest,
+        }
+        adam = torch.optim.Adam(self.trained.values(), lr=config.learning_rate, fused=True)
+        self._module, self._adam = fabric.setup(_Objective(net, config), adam)
+        start_adam(adam, self.trained.values(), self.device)
+        self._kept = KeptLosses(kept, 1, self.device)
+        self.read = self._kept.read
+        self._mirrored = mirrored_joints(skeleton).to(self.device)
+        self._reached = torch.full((1,), -1, dtype=torch.long)
+        """After how many steps the target was reached; -1 where it was not."""
+        self._mode(True)
+
+    @property
+    def steps(self) -> int:
+        """How many the run has: `extra` after the target was reached, and never more than `ImageConfig.steps`."""
+        reached = int(self._reached)
+        return self.config.steps if reached < 0 else min(self.config.steps, reached + self.config.extra)
+
+    def begin(self) -> None:
+        """The weights of the stage before are there already: a run that goes on needs them, too."""
+
+    def __call__(self, batch: Images, step: int) -> None:
+        """Train on the batch of step `step`."""
+        self._adam.param_groups[0]["lr"] = learning_rate(self.config, step)
+        images, points = self._on_device(batch)
+        if self.config.augmented:
+            drawn = draws(self.config.seed, batch.start, batch.start + len(images)).to(self.device)
+            images, points = augmented(images, points, drawn, self.config, self._mirrored)
+        loss = self._module(images, points)
+        self._adam.zero_grad()
+        self._fabric.backward(loss)
+        self._adam.step()
+        self._kept.add(loss.detach().float().reshape(1))
+        self._kept.count()
+
+    def state(self) -> dict[str, Tensor]:
+        """What the stage changes: its own weights, statistics and Adam's; and when the target was reached."""
+        own = {f"network.{name}": tensor for name, tensor in self._own().items()}
+        return all_finite(own | adam_state(self._adam, self.trained.items()) | {"reached": self._reached})
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        with torch.no_grad():
+            for name, tensor in self.state().items():
+                tensor.copy_(tensors[name])
+
+    def validate(self, done: int) -> dict[str, float]:
+        """The stage's figures on the validation images.
+
+        reconstruction; or heatmap and excess; or landmark.  Where there are joints: mean distance in pixels (_px) and
+        PCK at 0.05 and 0.1 of the body, of argmax, soft_argmax and, in the last stage, nms.
+        """
+        self._mode(False)
+        with torch.no_grad():
+            found = self._measured()
+        self._mode(True)
+        if self.config.target and int(self._reached) < 0 and found[AIM[self.config.stage]] <= self.config.target:
+            self._reached.fill_(done)
+        return found
+
+    def save(self, path: str, validation: dict[str, float]) -> None:
+        """Write all networks that are trained by now.  RuntimeError where a frozen one has changed."""
+        if digest_of(self._frozen()) != self.frozen_digest:
+            raise RuntimeError(f"stage {self.config.stage}: weights that are frozen have changed")
+        save_images(path, self.net, self._skeleton, self.config, validation, self.begun_with)
+
+    def _own(self) -> dict[str, Tensor]:
+        own: dict[str, Tensor] = self.net.of_stage(self.config.stage, self.config.scratch)
+        return own
+
+    def _frozen(self) -> dict[str, Tensor]:
+        """What there is of the networks and is not trained now."""
+        own = self._own()
+        return {name: tensor for name, tensor in self.net.until(self.config.stage).items() if name not in own}
+
+    def _mode(self, training: bool) -> None:
+        """Batch norms take part in training where their weights do; the frozen ones keep their statistics."""
+        for name, module in self.net.named_modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.train(training and f"{name}.weight" in self.trained)
+
+    def _on_device(self, batch: Images) -> tuple[Tensor, Tensor]:
+        image = batch.image.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        images = image.to(torch.float32, memory_format=torch.channels_last) / 255
+        return images, batch.landmarks.to(self.device, non_blocking=True)
+
+    def _measured(self) -> dict[str, float]:
+        parts = [self._measured_part(part, points) for part, points in self._parts()]
+        rows = sum(len(points) for _, points in self._parts())
+        weights = np.array([len(points) for _, points in self._parts()]) / rows
+        found = {name: float(np.dot(weights, [part[name] for part, _ in parts])) for name in parts[0][0]}
+        truth = self._validation.landmarks.double().numpy()
+        body = self._validation.body.double().numpy()
+        for name in parts[0][1]:
+            made = np.concatenate([part[name] for _, part in parts])
+            distances = np.linalg.norm(made - truth, axis=-1) * self.config.size
+            found[f"{name}_px"] = float(np.nanmean(distances))
+            found |= {f"{name}_pck{100 * at:02.0f}": pck(hits(made, truth, body, at)) for at in THRESHOLDS}
+        return found
+
+    def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for first in range(0, len(self._validation.image), self.config.batch):
+            rows = slice(first, first + self.config.batch)
+            given = self._validation
+            yield self._on_device(Images(given.image[rows], given.landmarks[rows], given.body[rows]))
+
+    def _measured_part(self, images: Tensor, points: Tensor) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Losses, and landmarks by the way that they were found."""
+        stage = self.config.stage
+        with self._fabric.autocast():
+            loss = float(_Objective(self.net, self.config)(images, points))
+            if stage not in ("landmarks", "nms"):
+                return {LOSS[stage]: loss}, {}
+            logits = self.net.logits(images).float()
+            ways = {"argmax": argmax(logits), "soft_argmax": soft_argmax(logits)}
+            if stage == "nms":
+                ways["nms"] = self.net.nms(images, torch.sigmoid(logits))
+        found = {LOSS[stage]: loss}
+        if stage == "landmarks":
+            heat = gaussians(points, self.config.size, self.config.sigma)
+            floor = losses.heatmap_loss_floor(heat, losses.heatmap_weight(self.config.size, self.config.sigma))
+            found["excess"] = loss - float(floor)
+        return found, {name: made.double().cpu().numpy() for name, made in ways.items()}
+
+
+class _Objective(nn.Module):
+    """The loss of a stage on images and landmarks: one module, as ranks and automatic precision want it."""
+
+    def __init__(self, net: ImageNetworks, config: ImageConfig) -> None:
+        super().__init__()
+        self.net, self._config = net, config
+
+    def forward(self, images: Tensor, points: Tensor) -> Tensor:
+        stage, size, sigma = self._config.stage, self._config.size, self._config.sigma
+        if stage == "landmarks":
+            heat = gaussians(points, size, sigma)
+            return losses.heatmap_loss(self.net.logits(images).float(), heat, losses.heatmap_weight(size, sigma))
+        if stage == "nms":
+            return losses.landmark_loss(self.net.landmarks(images), points)
+        skips = {"autoencoder": 0, "skip2": 1, "skip1": 2}[stage]
+        return losses.reconstruction_loss(self.net.autoencoder(images, skips).float(), images)

@@ -1,0 +1,61 @@
+"""Training the image networks: each stage a run of its own, begun with what the stage before left.
+
+OUT/autoencoder  OUT/skip2  OUT/skip1  OUT/landmarks  OUT/nms      runs as `lifter.training` has them
+"""
+
+import os
+from collections.abc import Callable
+
+from lifter.image_config import STAGES, ImageConfig
+from lifter.image_sources import ImageSource, source_of
+from lifter.image_step import ImageStep
+from lifter.log import summary_writer
+from lifter.training import Progress, Summary, make_folder, new_fabric, run
+from posesynth.errors import InputError
+from posesynth.skeleton import Skeleton, load_skeleton
+
+LOG_EVERY = 20
+VALIDATE_EVERY = 200
+VALIDATION_IMAGES = 256
+
+
+def train_stage(
+    config: ImageConfig,
+    out: str | os.PathLike[str],
+    *,
+    source: Callable[[ImageConfig, Skeleton], ImageSource] = source_of,
+    progress: Progress | None = None,
+    tensorboard: bool = False,
+) -> Summary:
+    """Train the stage of `config` in the folder OUT/STAGE, with OUT/STAGE-BEFORE's networks; go on where it ended.
+
+    source: makes the source of images; by default what `config.images` names.  progress, tensorboard, errors: see
+    `lifter.training.train`.  InputError as well where the stage before is not there, not done, or of another shape.
+    """
+    if tensorboard:
+        summary_writer()
+    fabric = new_fabric(config)
+    if config.batch % fabric.world_size:
+        raise InputError(f"batch: is {config.batch} for {fabric.world_size} ranks; expected a multiple of them")
+    skeleton = load_skeleton(config.skeleton)
+    init = before(config, out)
+    images = source(config, skeleton)
+
+    def learner() -> ImageStep:
+        held_out = images.validation(VALIDATION_IMAGES)
+        return ImageStep(fabric, skeleton, config, init, held_out, images.digest, LOG_EVERY)
+
+    folder = os.path.join(out, config.stage)
+    make_folder(os.fspath(out))
+    return run(fabric, config, folder, learner, images.batches, progress, tensorboard, LOG_EVERY, VALIDATE_EVERY)
+
+
+def before(config: ImageConfig, out: str | os.PathLike[str]) -> str | None:
+    """The run that a stage begins with; None for the first, and for landmarks from scratch."""
+    if config.stage == STAGES[0] or (config.stage == "landmarks" and config.scratch):
+        return None
+    stage = STAGES[STAGES.index(config.stage) - 1]
+    folder = os.path.join(out, stage)
+    if not os.path.exists(os.path.join(folder, "model.safetensors")):
+        raise InputError(f"{folder}: holds no model; expected stage {stage} to be done before {config.stage}")
+    return folder
