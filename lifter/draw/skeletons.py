@@ -46,7 +46,7 @@ def body_of(track: PoseTrack) -> Body:
     return Body(bones, colours, sided, min(1.0, (18 / max(len(bones), 1)) ** 0.5))
 
 
-class _Drawing:
+class Drawing:
     """Skeletons of one axis, replaced at each step."""
 
     def __init__(self, axis: Any, body: Body) -> None:
@@ -76,7 +76,7 @@ class _Drawing:
         self.lines.set_linewidths(lines.linewidths)
 
 
-class Screen(_Drawing):
+class Screen(Drawing):
     """The 2D track of some individuals, images (T, A, N, 2), as the camera has it."""
 
     def __init__(self, axis: Any, body: Body, images: Array, tags: Sequence[str], window: Window) -> None:
@@ -143,7 +143,7 @@ def standing(p3d: Array) -> Standing:
     return Standing(poses, radius, (-radius * _FLAT, max(radius * _FLAT, top)))
 
 
-class Floor(_Drawing):
+class Floor(Drawing):
     """Standing poses on a round floor, seen from a little above."""
 
     def __init__(self, axis: Any, body: Body, stood: Standing, named: bool = True) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from posesynth.draw import FAINT, INK, LEFT, MIDDLE, PAPER, RIGHT, SHADE
+from posesynth.draw import FAINT, INK, PAPER, SHADE
 from posesynth.errors import InputError, did_you_mean, shown
 
 from ..data.pose_track import PoseTrack
-from .figure import label, new_axes, new_figure, written
+from .figure import HEAD, heading, label, new_axes, new_figure, written
 from .skeletons import Body, Floor, Screen, body_of, standing
 from .window import boxes, centred, following
 
@@ -22,7 +22,7 @@ AT_ONCE = 4  # individuals of a film
 COLUMNS = 5  # frames of a panel
 TURN = 36.0  # degrees a second
 SIDES = (50.0, -40.0)  # a panel's two views, in degrees from the camera's
-_HEAD, _FOOT = 0.62, 0.36  # inches
+_FOOT = 0.36  # inches
 
 
 def show(track: PoseTrack, out: str | os.PathLike[str], fps: float = 30, individual: str | None = None) -> str:
@@ -74,8 +74,8 @@ def _film(track: PoseTrack, chosen: list[int], path: Path, fps: float) -> str:
     steps = np.linspace(0, total - 1, min(total, LONGEST)).round().astype(int)
     width, height, half = 9.6, 5.4, 4.5
     figure, body = new_figure(width, height), body_of(track)
-    _heading(figure, track, body)
-    screen, floors = _stage(figure, track, chosen, body, steps, fps, half, height - _HEAD - _FOOT - 0.06)
+    heading(figure, Path(track.source).name or track.skeleton, f"lifted by {track.model}", body.sided)
+    screen, floors = _stage(figure, track, chosen, body, steps, fps, half, height - HEAD - _FOOT - 0.06)
     counter = figure.text(0.21 / width, 0.5 * _FOOT / height, "", color=FAINT, fontsize=9, va="center",
                           parse_math=False)  # fmt: skip
     bar = figure.add_axes((0.2, 0.47 * _FOOT / height, 0.8 - 0.21 / width, 0.006), xlim=(0, 1), facecolor=SHADE)
@@ -140,12 +140,12 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
     across, up = (high - low).max(axis=0)
     tall = float(np.clip(up / (across or 1.0), 0.45, 1.2))
     tall_3d = float(np.clip((stood.extent[1] - stood.extent[0]) / (2 * stood.radius), 0.45, 1.2))
-    side, gap, top = 2.2, 0.24, _HEAD + 0.22
+    side, gap, top = 2.2, 0.24, HEAD + 0.22
     heights = [side * tall, side * tall_3d, side * tall_3d]
     words = ["2D, as filmed", *(f"3D, from {abs(s):g}° {'left' if s > 0 else 'right'} of the camera" for s in SIDES)]
     width, height = side * max(len(steps), 2), top + sum(heights) + len(heights) * gap
     figure = new_figure(width, height)
-    _heading(figure, track, body)
+    heading(figure, Path(track.source).name or track.skeleton, f"lifted by {track.model}", body.sided)
     for column, step in enumerate(steps):
         place = {"ha": "center", "va": "center", "parse_math": False}
         x, y = (column + 0.5) * side / width, 1 - (top - 0.1) / height
@@ -172,26 +172,3 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
 def _name(track: PoseTrack, step: int) -> str:
     frame = track.frames[step]
     return frame[-24:] if isinstance(frame, str) else f"frame {frame}"
-
-
-def _heading(figure: Any, track: PoseTrack, body: Body) -> None:
-    """What it is, and what the colours mean."""
-    width, height = figure.get_size_inches()
-    y = 1 - 0.5 * _HEAD / height
-    legend = (("left", LEFT), ("right", RIGHT), ("middle", MIDDLE)) if body.sided else ()
-    x = 0.2 / width
-    for words, look in (
-        (Path(track.source).name or track.skeleton, {"color": INK, "fontsize": 14, "weight": "bold"}),
-        (f"lifted by {track.model}", {"color": FAINT, "fontsize": 9.5}),
-    ):
-        text = figure.text(x, y, words, va="center", parse_math=False, **look)
-        room = (1 - (0.35 + 0.75 * len(legend)) / width) * figure.bbox.width
-        while len(text.get_text()) > 4 and text.get_window_extent().x1 > room:
-            text.set_text(f"{text.get_text()[:-4]}...")
-        if text.get_window_extent().x1 > room:
-            text.remove()
-            break
-        x = text.get_window_extent().x1 / figure.bbox.width + 0.12 / width
-    for place, (word, colour) in enumerate(legend):
-        x = 1 - (0.2 + 0.75 * (len(legend) - place)) / width
-        figure.text(x, y, f"● {word}", color=colour, fontsize=10, va="center")
