@@ -118,7 +118,7 @@ def lift(keypoints: str, model: str, keypoint_map: str | None, min_confidence: f
 @click.option("--lifter", "lifting", metavar="MODEL", help="Another than the shipped one of the same skeleton.")
 @click.option("--box", metavar="X,Y,W,H", help="Around the animal, in each image, in pixels.")
 @click.option("--boxes", "boxes_file", metavar="FILE", help="Of each image: a table image,x,y,w,h or a set with boxes.")
-@click.option("--min-confidence", type=float, default=0.2, show_default=True, help="Landmarks below it are not lifted.")
+@click.option("--min-confidence", type=float, default=0.1, show_default=True, help="Landmarks below it are not lifted.")
 @click.option("--format", "ending", type=click.Choice(["h5", "csv", "npz"]), default="h5", show_default=True)
 @click.option("--out", required=True, metavar="FOLDER", help="A new folder, for poses and pictures.")
 def predict(images: tuple[str, ...], out: str, **options: Any) -> None:

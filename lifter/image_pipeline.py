@@ -23,7 +23,7 @@ from lifter.pipeline import Lifter, Poses, load
 from posesynth.errors import InputError, shown
 from posesynth.skeleton import Skeleton
 
-MIN_CONFIDENCE = 0.2
+MIN_CONFIDENCE = 0.1
 BATCH = 32  # crops that go through the networks at a time
 
 Crops = tuple[NDArray[np.uint8], NDArray[np.float64]]

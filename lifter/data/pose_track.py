@@ -24,8 +24,8 @@ class PoseTrack:
     the input; NaN where a joint was not seen.  ``confidence``: (T, A, N) float32 of each joint, None where the model
     gives none.  ``p2d_confidence``: the same of its 2D, where that was found in an image.  ``joints``: N names.
     ``parents``: index of each joint's parent, -1 at the root.  ``individuals``: A names, ``("",)`` where the input
-    knew none.  ``frames``: T whole numbers, or T image names.  ``skeleton``,
-    ``model``: their names.  ``source``: the file of the 2D track.
+    knew none.  ``frames``: T whole numbers, or T image names.  ``skeleton``, ``model``: their names.  ``source``: the
+    file of the 2D track.
 
     InputError where the parts do not fit each other, or a text could not be a cell of a table.
     """

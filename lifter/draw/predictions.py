@@ -14,15 +14,16 @@ from posesynth.draw import FAINT, INK, PAPER, Lines
 from ..data.images.picture import shrunk
 from ..data.images.video import film
 from ..data.pose_track import PoseTrack
-from .figure import HEAD, heading, label, new_axes, new_figure, written
+from .figure import HEAD, heading, new_axes, new_figure, written
 from .skeletons import Body, Drawing, Floor, body_of, standing
 
 MOST = 4  # individuals whose pose is drawn in 3D
 LONGEST = 300  # frames of a film
 _WIDEST, _HIGHEST = 5.6, 4.6  # inches of the image
-_LOWEST = 3.6  # of what is beside it
-_FOOT, _GAP = 0.4, 0.2
-_SIDES = ((0.0, "3D, as the camera sees it"), (60.0, "3D, from 60° left of the camera"))
+_SIDE, _LOWEST = 2.3, 3.6  # of a pose's width, and of the height of two
+_HEADING = 6.0  # for which there is always room
+_FOOT, _LABEL = 0.4, 0.22
+_VIEWS = ((0.0, "3D, as the camera sees it"), (60.0, "3D, from 60° left of the camera"))
 _FILM_DPI = 120
 _SHARPEST = 1200  # pixels of the image's longer side
 
@@ -94,37 +95,36 @@ class _Stage:
     """A figure of one region of an image, and the poses of some individuals beside it."""
 
     def __init__(self, track: PoseTrack, region: Region, min_confidence: float) -> None:
-        self.track, self.region, self.least = track, region, min_confidence
+        self.track, self.least = track, min_confidence
         across, down = region.right - region.left, region.bottom - region.top
-        high = min(_HIGHEST, _WIDEST * down / across)
-        wide = max(high * across / down, 0.3)
-        body = body_of(track)
-        lifted = np.isfinite(track.p3d).all(axis=(-2, -1)).any(axis=0)
-        chosen = np.flatnonzero(lifted)[:MOST].tolist()
+        high = max(0.1, min(_HIGHEST, _WIDEST * down / across))
+        wide = max(0.1, min(_WIDEST, high * across / down))
         tall = max(high, _LOWEST)
-        columns = 2 if len(chosen) > 2 else 1
-        side = tall / 2
-        width = 0.2 + wide + _GAP + columns * max(side, 2.3) + 0.1
-        width = max(width, 6.0)
-        height = HEAD + tall + _FOOT
-        self.figure = new_figure(width, height)
-        heading(self.figure, Path(track.source).name, f"found and lifted by {track.model}", body.sided)
-        room = width - 0.3 - _GAP - columns * max(side, 2.3) - wide  # of narrow images, on either side
-        self.photo = Photo(self.figure, (0.2 + room / 2, _FOOT + (tall - high) / 2, wide, high), body, track, region)
-        left = width - 0.1 - columns * max(side, 2.3)
+        lifted = np.flatnonzero(np.isfinite(track.p3d).all(axis=(-2, -1)).any(axis=0)).tolist()
+        columns = 1 if len(lifted) <= 2 else 2
+        left = max(0.2 + wide + 0.2, _HEADING - columns * _SIDE)  # of the poses
+        width, height = left + columns * _SIDE + 0.1, HEAD + tall + _FOOT
+        body, self.figure = body_of(track), new_figure(width, height)
+        heading(self.figure, Path(track.source).name, f"2D and 3D by {track.model}", body.sided)
+        place = ((left - wide) / 2, _FOOT + (tall - high) / 2, wide, high)
+        self.photo = Photo(new_axes(self.figure, *place), body, track, region)
         self.floors: list[tuple[float, Floor]] = []
-        views = [(a, *view) for a in chosen for view in (_SIDES if len(chosen) == 1 else _SIDES[1:])]
-        for place, (a, yaw, words) in enumerate(views):
-            x, y = left + place % columns * max(side, 2.3), _FOOT + tall - side * (1 + place // columns)
-            axis = new_axes(self.figure, x, y, max(side, 2.3), side)
+        views = [(a, *view) for a in lifted[:MOST] for view in (_VIEWS if len(lifted) == 1 else _VIEWS[1:])]
+        for n, (a, yaw, words) in enumerate(views):
+            x, top = left + n % columns * _SIDE, _FOOT + tall - n // columns * tall / 2
+            axis = new_axes(self.figure, x, top - tall / 2 + 0.1, _SIDE, tall / 2 - 0.1 - _LABEL)
             self.floors.append((yaw, Floor(axis, body, standing(track.p3d[:, a]))))
-            label(axis, words if track.individuals == ("",) else f"{track.individuals[a]}: {words}")
+            whose = f"{track.individuals[a]}: {words}" if track.individuals[a] else words
+            look = {"color": FAINT, "fontsize": 8.5, "va": "top", "parse_math": False}
+            self.figure.text((x + 0.05) / width, top / height, whose, **look)
         notes = [f"○ confidence under {min_confidence:g}: not lifted"] if min_confidence > 0 else []
-        if not chosen:
-            notes.append("no 3D: fewer than three joints are found with that confidence")
-        elif lifted.sum() > len(chosen):
-            notes.append(f"3D of {len(chosen)} of {int(lifted.sum())} individuals")
-        self.figure.text(0.2 / width, 0.2 / height, "     ".join(notes), color=FAINT, fontsize=8.5, va="center")
+        if not lifted:
+            notes.append("no 3D: fewer than three joints with that confidence")
+        elif len(lifted) > MOST:
+            notes.append(f"3D of {MOST} of {len(lifted)} individuals")
+        self.notes = "     ".join(notes)
+        look = {"color": FAINT, "fontsize": 8.5, "va": "center", "parse_math": False}
+        self.foot = self.figure.text(0.2 / width, 0.5 * _FOOT / height, self.notes, **look)
 
     def draw(self, step: int, image: Image, boxes: Sequence[Box]) -> None:
         """Draw frame `step` of the track, whose image this is."""
@@ -133,23 +133,20 @@ class _Stage:
         self.photo.draw(image, self.track.p2d[step].astype(np.float64), known >= self.least, boxes)
         for yaw, floor in self.floors:
             floor.draw(step, yaw)
+        frame = self.track.frames[step]
+        if isinstance(frame, int):
+            self.foot.set_text(f"frame {frame}     {self.notes}")
 
 
 class Photo(Drawing):
     """A region of an image, and over it landmarks (A, N, 2) in its pixels, x right, z up."""
 
-    def __init__(
-        self, figure: Any, place: tuple[float, float, float, float], body: Body, track: PoseTrack, region: Region
-    ) -> None:
-        """place: left, bottom, width and height in inches."""
+    def __init__(self, axis: Any, body: Body, track: PoseTrack, region: Region) -> None:
         left, top, right, bottom = region
-        axis = new_axes(figure, *place)
         axis.set(xlim=(left, right), ylim=(-bottom, -top))
         super().__init__(axis, body)
-        with np.errstate(all="ignore"):
-            spread = np.where(np.isfinite(track.p2d), track.p2d, np.nan).reshape(-1, *track.p2d.shape[2:])
-            known = spread[np.isfinite(spread).all(axis=(1, 2))]
-        size = float(np.median(np.ptp(known, axis=1).max(axis=1))) if len(known) else 0.0
+        whole = track.p2d[np.isfinite(track.p2d).all(axis=(-2, -1))]  # (n, N, 2)
+        size = float(np.median(np.ptp(whole, axis=1).max(axis=1))) if len(whole) else 0.0
         self.thickness *= float(np.clip(1.6 * size / max(right - left, bottom - top), 0.4, 1))
         self.region = region
         self.picture: Any = None

@@ -1,5 +1,6 @@
 """Frames of video files, and films, by ffmpeg: a process of its own, so that a damaged file cannot harm this one."""
 
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -81,4 +82,5 @@ def _ffmpeg() -> Any:
         import imageio_ffmpeg
     except ModuleNotFoundError:
         raise InputError("videos need imageio-ffmpeg: pip install 'posesynth[video]'") from None
+    logging.getLogger("imageio_ffmpeg").setLevel(logging.ERROR)  # it warns of each video that is stored turned
     return imageio_ffmpeg
