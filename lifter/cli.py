@@ -323,7 +323,7 @@ def _draw_curves(out: str) -> None:
 
 def _draw_stage(run: str) -> None:
     try:
-        from lifter.draw import stage_picture
+        from lifter.draw.stages import stage_picture
 
         path = os.path.join(run, "images.png")
         stage_picture(run, path)

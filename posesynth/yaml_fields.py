@@ -22,6 +22,7 @@ _NOT_TEXT = re.compile(
     r"|[-+]?[0-9][0-9_]*(?::[0-9]+)+(?:\.[0-9]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*",
     re.IGNORECASE,
 )
+_MANY = 16  # keys
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 
 
@@ -76,7 +77,12 @@ def check_keys(
     hints = hints or {}
     for key, place in node.keys.items():
         if key not in known:
-            expected = "expected " + listed(known, "or") + (hints.get(key) or faults.suggest(key, known))
+            hint = hints.get(key) or faults.suggest(key, known)
+            # A list that fills the line would leave no room for the hint.
+            expected = "expected " + (
+                f"one of {len(known)} keys" if hint and len(known) > _MANY else listed(known, "or")
+            )
+            expected += hint
             faults.add(place, within(path, key), "unknown key", expected)
     for key in required:
         if key not in node.entries:

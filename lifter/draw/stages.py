@@ -24,14 +24,14 @@ from posesynth.skeleton import Skeleton
 
 from .figure import new_axes, new_figure, written
 
-SHOWN = 8  # images, a row each
-_SIDE = 1.5  # inches of an image
+SHOWN = 8  # images, side by side
+_SIDE = 1.25  # inches of an image
 _GAP = 0.06
-_HEAD = 0.3  # above the columns
+_HEAD = 0.28  # above a row
 _WORDS = ("without skips", "with S2", "with S2 and S1")
 
 Pixels = NDArray[np.float32]
-Column = tuple[str, Pixels, Pixels | None]
+Row = tuple[str, Pixels, Pixels | None]
 """Words, images (B, S, S, 3) in [0, 1], and joints (B, K, 2) in units of S to be drawn over them."""
 
 
@@ -45,56 +45,54 @@ def stage_picture(run: str | os.PathLike[str], out: str | os.PathLike[str]) -> N
     originals = given.image.permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         if config.stage in ("landmarks", "nms"):
-            columns = _landmark_columns(net, given, originals, config.stage)
+            rows = _landmark_rows(net, given, originals, config.stage)
         else:
-            columns = _reconstruction_columns(net, originals, config.stage)
-    _draw(columns, skeleton, Path(out))
+            rows = _reconstruction_rows(net, originals, config.stage)
+    _draw(rows, skeleton, Path(out))
 
 
-def _reconstruction_columns(net: ImageNetworks, originals: torch.Tensor, stage: str) -> list[Column]:
-    columns: list[Column] = [("original", _pixels(originals), None)]
+def _reconstruction_rows(net: ImageNetworks, originals: torch.Tensor, stage: str) -> list[Row]:
+    rows: list[Row] = [("original", _pixels(originals), None)]
     for skips, words in enumerate(_WORDS[: STAGES.index(stage) + 1]):
-        columns.append((words, _pixels(net.autoencoder(originals, skips)), None))
-    return columns
+        rows.append((words, _pixels(net.autoencoder(originals, skips)), None))
+    return rows
 
 
-def _landmark_columns(net: ImageNetworks, given: Images, originals: torch.Tensor, stage: str) -> list[Column]:
+def _landmark_rows(net: ImageNetworks, given: Images, originals: torch.Tensor, stage: str) -> list[Row]:
     logits = net.logits(originals)
     heat = torch.sigmoid(logits)
     hottest = heat.amax(1, keepdim=True)
     flame = torch.cat([hottest, hottest.square(), torch.zeros_like(hottest)], dim=1)
     over = 0.45 * originals.mean(1, keepdim=True) * (1 - hottest) + flame * hottest
     plain = _pixels(originals)
-    columns = [
+    rows = [
         ("true joints", plain, given.landmarks.numpy()),
         ("heatmaps, the hottest of all joints", _pixels(over), None),
         ("their maxima", plain, argmax(logits).numpy()),
     ]
     if stage == "nms":
-        columns.append(("nms module", plain, net.nms(originals, heat).numpy()))
-    return columns
+        rows.append(("nms module", plain, net.nms(originals, heat).numpy()))
+    return rows
 
 
 def _pixels(images: torch.Tensor) -> Pixels:
     return np.asarray(images.permute(0, 2, 3, 1).clamp(0, 1).numpy(), np.float32)
 
 
-def _draw(columns: Sequence[Column], skeleton: Skeleton, out: Path) -> None:
-    rows = len(columns[0][1])
-    step = _SIDE + _GAP
-    width, height = len(columns) * step + _GAP, rows * step + _GAP + _HEAD
+def _draw(rows: Sequence[Row], skeleton: Skeleton, out: Path) -> None:
+    images_across = len(rows[0][1])
+    width, height = images_across * (_SIDE + _GAP) + _GAP, len(rows) * (_HEAD + _SIDE) + _GAP
     figure = new_figure(width, height)
     colours = _colours(skeleton)
-    for across, (words, images, joints) in enumerate(columns):
-        left = _GAP + across * step
-        figure.text(left / width, 1 - 0.6 * _HEAD / height, words, color=INK, fontsize=7.5, va="center")
-        for row in range(rows):
-            bottom = height - _HEAD - (row + 1) * step
-            axis = new_axes(figure, left, bottom, _SIDE, _SIDE)
-            axis.imshow(images[row], extent=(0, 1, 1, 0), interpolation="nearest")
+    for down, (words, images, joints) in enumerate(rows):
+        top = height - down * (_HEAD + _SIDE)
+        figure.text(_GAP / width, (top - 0.6 * _HEAD) / height, words, color=INK, fontsize=8.5, va="center")
+        for place, image in enumerate(images):
+            axis = new_axes(figure, _GAP + place * (_SIDE + _GAP), top - _HEAD - _SIDE, _SIDE, _SIDE)
+            axis.imshow(image, extent=(0, 1, 1, 0), interpolation="nearest")
             axis.set(xlim=(0, 1), ylim=(1, 0))
             if joints is not None:
-                _bones(axis, joints[row], skeleton, colours)
+                _bones(axis, joints[place], skeleton, colours)
     with written(out) as partial:
         figure.savefig(partial, dpi=150, facecolor=PAPER)
 

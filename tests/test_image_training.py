@@ -1,0 +1,529 @@
+"""Training on images: what is frozen stays so, a stage goes on with the same bytes and ends when its aim is reached."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning_fabric")
+pytest.importorskip("safetensors")
+pytest.importorskip("PIL")
+
+from PIL import Image  # noqa: E402
+
+import posesynth  # noqa: E402
+from lifter import image_training, training  # noqa: E402
+from lifter.augmentation import augmented, draws, mirrored_joints  # noqa: E402
+from lifter.checkpoint import load_tensors  # noqa: E402
+from lifter.cli import main  # noqa: E402
+from lifter.heatmaps import gaussians  # noqa: E402
+from lifter.image_config import PRESETS, STAGES, ImageConfig, load_image_config  # noqa: E402
+from lifter.image_model import ImageNetworks, digest_of, load_images, trained_parameters  # noqa: E402
+from lifter.image_sources import RenderedImages, StoredImages  # noqa: E402
+from lifter.image_step import ImageStep  # noqa: E402
+from lifter.image_training import train_stage  # noqa: E402
+from posesynth.errors import InputError  # noqa: E402
+
+TINY = ImageConfig(
+    size=64, width=2, code=4, steps=5, batch=2, sigma=2.5, learning_rate=1e-3, schedule="one-cycle", precision="32"
+)
+QUADRUPED = posesynth.load_skeleton("quadruped")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"LOG_EVERY": 2, "VALIDATE_EVERY": 2, "VALIDATION_IMAGES": 5}.items():
+            patch.setattr(image_training, name, value)
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All stages of TINY, which nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole")
+    for stage in STAGES:
+        train_stage(TINY.with_values(stage=stage), out)
+    return out
+
+
+def begun(whole: Path, out: Path, stage: str) -> Path:
+    """A folder with the stages before `stage`."""
+    for name in STAGES[: STAGES.index(stage)]:
+        shutil.copytree(whole / name, out / name)
+    return out
+
+
+def model_bytes(run: Path) -> bytes:
+    return (run / "model.safetensors").read_bytes()
+
+
+def log_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def refused(*args: Any, **more: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        train_stage(*args, **more)
+    (line,) = caught.value.lines
+    assert len(line) <= 300
+    return line
+
+
+# --- what a stage trains
+
+TRAINED = {  # at the paper's size, for the 16 joints of its animal
+    "autoencoder": 11_379_491 + 10_868_096,
+    "skip2": 36_864,
+    "skip1": 36_864,
+    "landmarks": 3_297_296,
+    "nms": 11_395_296,
+}
+
+
+def test_each_stage_trains_as_many_parameters_as_it_says():
+    net = ImageNetworks(ImageConfig(), 16)
+    found = {stage: sum(p.numel() for p in trained_parameters(net, stage).values()) for stage in STAGES}
+    assert found == TRAINED
+    everything = sum(parameter.numel() for parameter in net.parameters())
+    assert sum(found.values()) == everything
+    print("\n".join(f"{stage:12} {count:>12,} of {everything:,} trained" for stage, count in found.items()))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_changes_its_own_weights_and_no_frozen_weight_or_statistic(stage, whole):
+    net, _, _, facts = load_images(whole / stage)
+    own = net.of_stage(stage)
+    assert facts["trained_parameters"] == sum(p.numel() for p in trained_parameters(net, stage).values())
+    if stage == STAGES[0]:
+        before = ImageNetworks(TINY, 16)
+    else:
+        before = load_images(whole / STAGES[STAGES.index(stage) - 1])[0]
+        frozen = before.until(STAGES[STAGES.index(stage) - 1])
+        after = {name: tensor for name, tensor in net.until(stage).items() if name not in own}
+        assert frozen.keys() == after.keys()
+        assert digest_of(frozen) == digest_of(after)
+        assert any("running_mean" in name for name in frozen)
+    for name, parameter in trained_parameters(net, stage).items():
+        if parameter.ndim > 1:  # gains near 1 may be 1 again as float16
+            assert not torch.equal(parameter, dict(before.named_parameters())[name]), name
+
+
+@pytest.mark.parametrize("stage", STAGES[1:])
+def test_no_step_touches_a_frozen_tensor(stage, whole):
+    """Weights, means, variances and counts of batches, after each of some steps."""
+    step = learner(stage, whole)
+    everything = step.net.state_dict()
+    frozen = {name for name in everything if name not in step.net.of_stage(stage)}
+    before = digest_of({name: everything[name] for name in frozen})
+    own = digest_of(step.net.of_stage(stage))
+    for number, batch in enumerate(source().batches(0, 3, 2)):
+        step(batch, number)
+        step.validate(number + 1)
+        now = step.net.state_dict()
+        assert digest_of({name: now[name] for name in frozen}) == before
+        assert digest_of(step.net.of_stage(stage)) != own
+    assert all(parameter.grad is None for name, parameter in step.net.named_parameters() if name in frozen)
+
+
+def test_a_frozen_weight_that_has_changed_is_noticed(whole, tmp_path):
+    step = learner("skip2", whole)
+    step.save(str(tmp_path / "model.safetensors"), {})
+    step.net.autoencoder.encoder.layer0[0].layers[1].running_mean += 1
+    with pytest.raises(RuntimeError, match="frozen"):
+        step.save(str(tmp_path / "other.safetensors"), {})
+
+
+def test_validation_leaves_a_batch_norm_that_trains_as_it_was(whole):
+    step = learner("autoencoder", whole)
+    before = digest_of(step.net.state_dict())
+    step.validate(0)
+    assert digest_of(step.net.state_dict()) == before
+    norms = [m for m in step.net.autoencoder.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert norms
+    assert all(norm.training for norm in norms)
+
+
+def learner(stage: str, whole: Path, **values: Any) -> ImageStep:
+    config = TINY.with_values(stage=stage, **values)
+    init = image_training.before(config, whole)
+    fabric = training.new_fabric(config)
+    return ImageStep(fabric, QUADRUPED, config, init, source().validation(4), "digest", 4)
+
+
+def source(**values: Any) -> RenderedImages:
+    return RenderedImages(QUADRUPED, TINY.with_values(**values))
+
+
+def test_from_scratch_the_landmarks_stage_trains_the_autoencoder_too(tmp_path):
+    config = TINY.with_values(stage="landmarks", scratch=True, labels=3)
+    train_stage(config, tmp_path)
+    net, _, _, facts = load_images(tmp_path / "landmarks")
+    parts = sum(p.numel() for part in (net.autoencoder, net.interleaved) for p in part.parameters())
+    assert facts["trained_parameters"] == parts
+    train_stage(TINY.with_values(stage="nms"), tmp_path)
+
+
+# --- stopped and gone on with
+
+
+def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = iter(range(1, 10**9))
+    monkeypatch.setattr(training, "_together", lambda *_: (15 if next(count) == steps else 0, False))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_was_stopped_ends_with_the_very_bytes_of_one_that_was_not(stage, whole, tmp_path, monkeypatch):
+    config = TINY.with_values(stage=stage)
+    begun(whole, tmp_path, stage)
+    stop_after(3, monkeypatch)
+    with pytest.raises(training.Stopped):
+        train_stage(config, tmp_path)
+    monkeypatch.undo()
+    train_stage(config, tmp_path)
+    assert model_bytes(tmp_path / stage) == model_bytes(whole / stage)
+    assert log_of(tmp_path / stage)[-1]["validation"] == log_of(whole / stage)[-1]["validation"]
+
+
+def test_with_augmentation_and_stored_images_too(pictures, tmp_path, monkeypatch):
+    config = TINY.with_values(images=str(pictures), flip=True, rotation=30.0, scaling=0.2, colour=0.3)
+    train_stage(config, tmp_path / "whole")
+    stop_after(3, monkeypatch)
+    with pytest.raises(training.Stopped):
+        train_stage(config, tmp_path / "parts")
+    monkeypatch.undo()
+    train_stage(config, tmp_path / "parts")
+    assert model_bytes(tmp_path / "parts/autoencoder") == model_bytes(tmp_path / "whole/autoencoder")
+    plain = config.with_values(flip=False, rotation=0.0, scaling=0.0, colour=0.0)
+    train_stage(plain, tmp_path / "plain")
+    assert model_bytes(tmp_path / "plain/autoencoder") != model_bytes(tmp_path / "whole/autoencoder")
+
+
+def test_a_finished_stage_called_again_changes_nothing(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    train_stage(TINY.with_values(stage="landmarks"), tmp_path / "run")
+    assert model_bytes(tmp_path / "run/landmarks") == model_bytes(whole / "landmarks")
+
+
+def test_a_stage_ends_so_many_steps_after_its_aim_was_reached(tmp_path):
+    easy = TINY.with_values(target=1e6, extra=1)  # met when first validated, after two steps
+    summary = train_stage(easy, tmp_path)
+    assert summary.steps == 3
+    assert [line["step"] for line in log_of(tmp_path / "autoencoder")] == [2, 3]
+    before = model_bytes(tmp_path / "autoencoder")
+    assert train_stage(easy, tmp_path).steps == 3
+    assert model_bytes(tmp_path / "autoencoder") == before
+    assert train_stage(TINY.with_values(target=1e-9), tmp_path / "never").steps == TINY.steps
+    assert train_stage(TINY.with_values(target=1e6, extra=1000), tmp_path / "most").steps == TINY.steps
+
+
+def test_an_aim_that_was_reached_before_a_stop_is_remembered(tmp_path, monkeypatch):
+    easy = TINY.with_values(target=1e6, extra=2)
+    stop_after(3, monkeypatch)
+    with pytest.raises(training.Stopped):
+        train_stage(easy, tmp_path)
+    monkeypatch.undo()
+    assert train_stage(easy, tmp_path).steps == 4
+
+
+# --- what cannot be
+
+
+def test_a_stage_without_the_one_before_is_refused_and_claims_nothing(tmp_path):
+    assert "expected stage autoencoder to be done before skip2" in refused(TINY.with_values(stage="skip2"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"width": 3}, "width: is 2 there and 3 here"),
+        ({"code": 5}, "code: is 4 there and 5 here"),
+        ({"skeleton": "human"}, "expected the joints of 'human'"),
+    ],
+)
+def test_a_stage_before_of_another_shape_is_refused(values, words, whole, tmp_path):
+    begun(whole, tmp_path, "skip2")
+    assert words in refused(TINY.with_values(stage="skip2", **values), tmp_path)
+    assert not (tmp_path / "skip2" / "config.yaml").exists()
+
+
+def test_another_stage_before_is_refused_when_a_run_goes_on(whole, tmp_path):
+    begun(whole, tmp_path, "skip1")
+    config = TINY.with_values(stage="skip2")
+    train_stage(config, tmp_path)
+    shutil.rmtree(tmp_path / "autoencoder")
+    train_stage(TINY.with_values(seed=5), tmp_path)
+    assert "another stage before" in refused(config, tmp_path)
+
+
+def test_another_setting_in_the_same_folder_is_refused_by_its_field(whole):
+    assert "config.yaml: labels: is 0" in refused(TINY.with_values(labels=7), whole)
+
+
+def test_a_run_of_the_lifter_is_no_model_of_images(tmp_path):
+    models = Path(training.__file__).parent / "models"
+    with pytest.raises(InputError, match="no model of images"):
+        load_images(models / "dog.safetensors")
+    with pytest.raises(InputError, match=r"holds no model\.safetensors"):
+        load_images(tmp_path)
+
+
+# --- measuring
+
+
+def test_the_last_stage_compares_three_ways_from_heatmaps_to_landmarks(whole):
+    found = log_of(whole / "nms")[-1]["validation"]
+    for way in ("argmax", "soft_argmax", "nms"):
+        assert 0 <= found[f"{way}_pck05"] <= found[f"{way}_pck10"] <= 1
+        assert 0 < found[f"{way}_px"] < 64 * 2**0.5
+    assert found["landmark"] > 0
+    assert log_of(whole / "landmarks")[-1]["validation"]["excess"] > 0
+
+
+def test_perfect_heatmaps_are_measured_as_perfect(whole):
+    step = learner("landmarks", whole, batch=4)  # validates on four at once
+    truth = step._validation.landmarks
+    step.net.logits = lambda _images: gaussians(truth, 64, 2.5).nan_to_num().clamp(min=1e-20).log()
+    found = step.validate(0)
+    assert found["argmax_px"] < 0.5
+    assert found["soft_argmax_px"] < 0.5
+    assert found["argmax_pck10"] > 0.95
+
+
+# --- where images come from
+
+
+def test_rendered_images_do_not_depend_on_where_one_begins():
+    for values in ({}, {"labels": 3}):
+        every = list(source(**values).batches(0, 4, 2))
+        later = list(source(**values).batches(2, 4, 2))
+        for one, other in zip(every[2:], later, strict=True):
+            assert torch.equal(one.image, other.image)
+            torch.testing.assert_close(one.landmarks, other.landmarks, equal_nan=True)
+            assert one.start == other.start
+        assert [batch.start for batch in every] == [0, 2, 4, 6]
+
+
+def test_few_labels_are_used_over_and_over_each_once_an_epoch():
+    batches = source(labels=4).batches(0, 4, 2)
+    images = torch.cat([batch.image for batch in batches])
+    first = {image.numpy().tobytes() for image in images[:4]}
+    assert len(first) == 4
+    assert {image.numpy().tobytes() for image in images[4:]} == first
+    new = torch.cat([batch.image for batch in source().batches(0, 4, 2)])
+    assert first == {image.numpy().tobytes() for image in new[:4]}
+
+
+def test_a_joint_outside_the_image_is_unknown():
+    images = source().validation(64)
+    known = images.landmarks[~torch.isnan(images.landmarks)]
+    assert 0 <= known.min() < known.max() <= 1
+    assert bool(torch.isnan(images.landmarks).any())
+    assert bool((torch.isnan(images.landmarks[..., 0]) == torch.isnan(images.landmarks[..., 1])).all())
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of plain images, each of one colour."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number in range(20):
+        Image.new("RGB", (90, 70), (10 * number, 100, 255 - 10 * number)).save(folder / f"{number:02}.png")
+    return folder
+
+
+def colours(images: torch.Tensor) -> list[int]:
+    return [int(image[32, 32, 0]) for image in images]
+
+
+def test_a_folder_is_used_once_an_epoch_in_a_new_order_and_a_tenth_is_held_out(pictures):
+    stored = StoredImages(QUADRUPED, TINY.with_values(images=str(pictures)))
+    held_out = set(colours(stored.validation(100).image))
+    assert len(held_out) == 2
+    used = colours(torch.cat([batch.image for batch in stored.batches(0, 18, 2)]))
+    assert sorted(used[:18]) == sorted(used[18:])
+    assert used[:18] != used[18:]
+    assert set(used) | held_out == {10 * number for number in range(20)}
+    assert not set(used) & held_out
+
+
+def test_a_folder_without_joints_is_refused_where_joints_are_needed(pictures, whole, tmp_path):
+    begun(whole, tmp_path, "landmarks")
+    line = refused(TINY.with_values(stage="landmarks", images=str(pictures)), tmp_path)
+    assert "images without joints" in line
+
+
+def test_joints_of_an_annotated_set_lie_where_its_crops_show_them(tmp_path):
+    """A white dot at the head in each image, in COCO's format."""
+    names = [name for name in QUADRUPED.joints if name != "tail"]
+    head = names.index("head")
+    chance = np.random.default_rng(0)
+    images, labels = [], []
+    for number in range(12):
+        points = chance.integers(30, 90, (len(names), 2))
+        canvas = np.zeros((110, 130, 3), np.uint8)
+        x, y = points[head]
+        canvas[y - 1 : y + 2, x - 1 : x + 2] = 255
+        Image.fromarray(canvas).save(tmp_path / f"{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png", "width": 130, "height": 110})
+        flat = [float(value) for point in points for value in (point[0] + 0.5, point[1] + 0.5, 2)]
+        label = {"id": number, "image_id": number, "category_id": 1, "keypoints": flat, "num_keypoints": len(names)}
+        labels.append({**label, "bbox": [20, 20, 80, 80]})
+    document = {"images": images, "annotations": labels, "categories": [{"id": 1, "keypoints": names}]}
+    (tmp_path / "labels.json").write_text(json.dumps(document))
+    config = TINY.with_values(stage="landmarks", images=str(tmp_path / "labels.json"), margin=0.0)
+    given = StoredImages(QUADRUPED, config).validation(100)
+    head = QUADRUPED.joints.index("head")
+    for image, points, body in zip(given.image, given.landmarks, given.body, strict=True):
+        bright = image.float().sum(-1)
+        y, x = np.unravel_index(int(bright.argmax()), bright.shape)
+        assert np.hypot(*(64 * points[head].numpy() - [x + 0.5, y + 0.5])) < 2
+        assert float(body) == pytest.approx(1)
+        assert torch.isnan(points[QUADRUPED.joints.index("tail")]).all()
+
+
+# --- augmentation
+
+
+def dots(places: torch.Tensor, size: int = 64) -> torch.Tensor:
+    """Images with one bright dot each, at the first landmark."""
+    return gaussians(places[:, :1], size, 2.0).expand(-1, 3, -1, -1).contiguous()
+
+
+@pytest.mark.parametrize(
+    "values", [{"flip": True}, {"rotation": 60.0}, {"scaling": 0.3}, {"flip": True, "rotation": 60.0, "scaling": 0.3}]
+)
+def test_augmented_landmarks_lie_where_the_image_shows_them(values):
+    places = 0.3 + 0.4 * torch.rand(16, 2, 2, generator=torch.Generator().manual_seed(0))
+    config = TINY.with_values(**values)
+    images, points = augmented(dots(places), places, draws(0, 0, 16), config, torch.tensor([0, 1]))
+    at = images[:, 0].flatten(1).argmax(1)
+    found = torch.stack([at % 64, at // 64], dim=-1) + 0.5
+    assert float((found / 64 - points[:, 0]).norm(dim=-1).nan_to_num().max()) < 1.5 / 64
+    assert not torch.allclose(points.nan_to_num(), places)
+
+
+def test_a_flip_exchanges_left_and_right():
+    order = mirrored_joints(QUADRUPED)
+    names = [QUADRUPED.joints[k] for k in order]
+    exchange = {"left": "right", "right": "left"}
+    expected = [name.replace(w, exchange[w]) if (w := name[: name.find("_")]) in exchange else name for name in names]
+    assert list(QUADRUPED.joints) == expected
+    places = torch.rand(8, 16, 2, generator=torch.Generator().manual_seed(0))
+    drawn = -torch.ones(8, 8)
+    _, points = augmented(dots(places), places, drawn, TINY.with_values(flip=True), order)
+    torch.testing.assert_close(points, places[:, order] * torch.tensor([-1, 1]) + torch.tensor([1, 0]))
+
+
+def test_what_leaves_the_image_is_unknown_and_colours_stay_in_bounds():
+    places = torch.tensor([[[0.02, 0.5], [0.5, 0.5]]])
+    drawn = torch.ones(1, 8)
+    config = TINY.with_values(scaling=0.5, colour=1.0)
+    images, points = augmented(torch.rand(1, 3, 64, 64), places, drawn, config, torch.tensor([0, 1]))
+    assert torch.isnan(points[0, 0]).all()
+    assert points[0, 1].tolist() == [0.5, 0.5]
+    assert 0 <= float(images.min()) < float(images.max()) <= 1
+
+
+def test_draws_belong_to_an_image_and_not_to_a_batch():
+    every = draws(3, 0, 20)
+    assert torch.equal(draws(3, 7, 13), every[7:13])
+    assert not torch.equal(draws(4, 0, 20), every)
+    assert float(every.min()) >= -1
+    assert float(every.max()) < 1
+
+
+# --- the configuration
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_preset_is_read_as_it_was_written(preset, stage, tmp_path):
+    config = PRESETS[preset][stage]
+    assert config.stage == stage
+    path = tmp_path / "run.yaml"
+    path.write_text(config.yaml())
+    assert load_image_config(path, TINY) == config
+    assert len({getattr(config, name) for config in PRESETS[preset].values() for name in ("width",)}) == 1
+
+
+def test_the_paper_preset_has_the_values_of_the_paper():
+    paper = PRESETS["paper"]
+    for config in paper.values():
+        assert (config.size, config.sigma, config.learning_rate, config.schedule) == (256, 10, 1e-4, "constant")
+    assert [paper[stage].target for stage in STAGES] == [0.005, 0.005, 0.005, 1e-4, 1e-3]
+    assert paper["skip1"].extra * paper["skip1"].batch == 5 * 90_000
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("size: 100\n", "size: is 100; expected a multiple of 64"),
+        ("stage: skip3\n", "did you mean 'skip2'?"),
+        ("flip: yes\n", ":1:7: flip: 'yes' is not a truth value"),
+        ("rotation: 200\n", ":1:11: rotation: 200 is out of bounds"),
+        ("labls: 5\n", "did you mean 'labels'?"),
+        ("sigma: 0\n", ":1:8: sigma"),
+    ],
+)
+def test_what_cannot_be_is_one_line(text, words, tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_image_config(path)
+    (line,) = caught.value.lines
+    assert words in line
+    assert len(line) <= 300
+
+
+def test_flags_are_no_numbers_in_python_either():
+    with pytest.raises(InputError, match="flip: is 1; expected True or False"):
+        ImageConfig(flip=1)
+
+
+# --- the command
+
+
+def call(*words: str) -> int:
+    with pytest.raises(SystemExit) as leave:
+        main(list(words))
+    return int(leave.value.code or 0)
+
+
+def test_the_command_trains_all_stages_and_draws_each(whole, tmp_path, capsys):
+    given = tmp_path / "tiny.yaml"
+    rows = [line for line in TINY.yaml().splitlines() if not line.startswith("stage:")]
+    given.write_text("\n".join(rows) + "\n")
+    out = tmp_path / "out"
+    assert call("train-images", "--config", str(given), "--out", str(out)) == 0
+    told = capsys.readouterr().out
+    for stage in STAGES:
+        assert model_bytes(out / stage) == model_bytes(whole / stage)
+        assert f"{out / stage}: 10 samples; validation " in told
+        for picture in ("images.png", "curves.png"):
+            with Image.open(out / stage / picture) as image:
+                assert min(image.size) > 300
+    given.write_text("stage: skip1\n")
+    assert call("train-images", "--config", str(given), "--out", str(out)) == 2
+    assert "stage: is skip1; expected none there" in capsys.readouterr().err
+    assert call("train-images", "--stage", "nms", "--out", str(tmp_path / "none")) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_model_holds_what_is_trained_by_then_and_nothing_later(whole):
+    sizes = []
+    for stage in STAGES:
+        tensors, facts = load_tensors(whole / stage / "model.safetensors")
+        assert {name.split(".")[0] for name in tensors} <= {"autoencoder", "interleaved", "nms"}
+        assert facts["config"]["stage"] == stage
+        assert facts["joints"] == list(QUADRUPED.joints)
+        sizes.append(len(tensors))
+    assert sizes == sorted(set(sizes))
