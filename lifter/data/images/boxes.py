@@ -99,9 +99,9 @@ class _Places:
             return str(int(cell)) if cell.isascii() and cell.isdigit() and len(cell) < 16 else None
         plain = os.path.normpath(cell).replace("\\", "/")
         alike = self._by_name.get(plain.rsplit("/", 1)[-1], ())
-        if plain in alike:
-            return plain
-        ends = [n for n in alike if f"/{plain}".endswith(f"/{n}") or f"/{n}".endswith(f"/{plain}")]
+        if inner := [name for name in alike if f"/{plain}".endswith(f"/{name}")]:
+            return max(inner, key=len)
+        ends = [name for name in alike if name.endswith(f"/{plain}")]
         if len(ends) > 1:
             raise fault(
                 self._path, line or None, f"{quote(cell)}: {len(ends)} images end so; expected more of its path"

@@ -107,8 +107,7 @@ def placed(affine: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64
 
 def taken_back(affine: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:
     """What `placed` maps to these points (..., 2)."""
-    made: NDArray[np.float64] = np.linalg.solve(affine[:, :2], (np.asarray(points, np.float64) - affine[:, 2]).T).T
-    return made
+    return (np.asarray(points, np.float64) - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
 
 
 def _check(path: str, size: tuple[int, int], mode: str) -> None:
