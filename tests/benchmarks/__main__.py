@@ -22,6 +22,7 @@ SECTIONS = {
     "memory": "storage",
     "start": "storage",
     "training": "training",
+    "images": "images",
 }
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 MARK = "<!-- measured: written by python -m tests.benchmarks --record -->\n"
