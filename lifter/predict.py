@@ -25,12 +25,18 @@ from lifter.draw.predictions import LONGEST, draw_film, draw_prediction
 from lifter.image_pipeline import BATCH, MIN_CONFIDENCE, ImageModel
 from posesynth.errors import InputError
 from posesynth.motion.clip import fault
+from posesynth.sampler import cores
 
 Progress = Callable[[str, int], None]
 """Called with what is being done, and of how many images it is done."""
 
+MOST_THREADS = 4  # that read images
+
 _Where = list[tuple[int, Box | None]]
 """Individual and its box, or None for the whole image, of each in one image."""
+
+_Crop = tuple[int, NDArray[np.uint8], NDArray[np.float64]]
+"""Individual, its crop and the affine to that."""
 
 
 def predict(
@@ -68,12 +74,18 @@ def find_track(
     """What `predict` writes, without writing or drawing it."""
     individuals = boxes.individuals if isinstance(boxes, Boxes) else ("",)
     found = _Found(model, len(individuals))
-    for place, image in frames.read():
-        for individual, box in _where(frames, boxes, place):
-            found.add(place, individual, image, box, frames)
-        found.count = place + 1
+
+    def cropped(place: int, image: NDArray[np.uint8]) -> list[_Crop]:
+        try:
+            return [(who, *model.cropped(image, box)) for who, box in _where(frames, boxes, place)]
+        except InputError as error:
+            where = f"{frames.paths[0]}: frame {place}" if frames.is_video else frames.paths[place]
+            raise fault(where, None, str(error)) from None
+
+    for crops in frames.each(cropped, min(cores(), MOST_THREADS)):
+        found.add(crops)
         if progress is not None:
-            progress("found", place + 1)
+            progress("found", found.count)
     landmarks, confidence = found.arrays()
     flat = landmarks.reshape(-1, *landmarks.shape[2:])
     poses = model.lift(flat, confidence.reshape(len(flat), -1), min_confidence)
@@ -138,16 +150,14 @@ class _Found:
         self._landmarks: list[NDArray[np.float64]] = []
         self._confidence: list[NDArray[np.float32]] = []
 
-    def add(self, place: int, individual: int, image: NDArray[np.uint8], box: Box | None, frames: Frames) -> None:
-        """Take the crop of one individual; InputError names the image where its box does not fit it."""
-        try:
-            self._crops.append(self._model.cropped(image, box))
-        except InputError as error:
-            where = f"{frames.paths[0]}: frame {place}" if frames.is_video else frames.paths[place]
-            raise fault(where, None, str(error)) from None
-        self._places.append((place, individual))
-        if len(self._crops) == BATCH:
-            self._find()
+    def add(self, crops: list[_Crop]) -> None:
+        """Take the crops of the next image."""
+        for individual, pixels, affine in crops:
+            self._crops.append((pixels, affine))
+            self._places.append((self.count, individual))
+            if len(self._crops) == BATCH:
+                self._find()
+        self.count += 1
 
     def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Landmarks (T, A, K, 2) in pixels, y down, and confidence (T, A, K); NaN where nobody was looked for."""
@@ -190,7 +200,7 @@ def _draw(
         return [box for _, box in _where(frames, boxes, place) if box is not None]
 
     if not frames.is_video:
-        for place, ((_, image), name) in enumerate(zip(frames.read(), pictures_of(frames), strict=True)):
+        for (place, image), name in zip(frames.each(_as_they_are), pictures_of(frames), strict=True):
             if _where(frames, boxes, place):
                 path = folder / "pictures" / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -201,12 +211,16 @@ def _draw(
     steps = set(np.linspace(0, total - 1, min(total, LONGEST)).round().astype(int).tolist())
 
     def chosen() -> Iterator[tuple[int, NDArray[np.uint8], list[Box]]]:
-        for place, image in frames.read():
+        for place, image in frames.each(_as_they_are):
             if place in steps:
                 yield place, image, boxes_of(place)
             drawn(place + 1)
 
     draw_film(chosen(), track, video_rate(frames.paths[0]), min_confidence, folder / "film.mp4")
+
+
+def _as_they_are(place: int, image: NDArray[np.uint8]) -> tuple[int, NDArray[np.uint8]]:
+    return place, image
 
 
 @contextmanager

@@ -390,7 +390,7 @@ def test_a_decompression_bomb_is_one_line(image_run, tmp_path, capsys):
     ],
 )
 def test_a_wrong_box_is_one_line(image_run, photos, tmp_path, capsys, box, expected):
-    arguments = ("predict", photos, "--model", image_run, f"--box={box}", "--out", tmp_path / "out")
+    arguments = ("predict", photos / "a.png", "--model", image_run, f"--box={box}", "--out", tmp_path / "out")
     assert expected in refused(capsys, *arguments)
     assert not (tmp_path / "out").exists()
 
@@ -466,3 +466,22 @@ def test_what_stops_the_drawing_leaves_nothing(model, photos, tmp_path, monkeypa
     with pytest.raises(InputError, match="No space left"):
         predict(model, find_frames([photos]), tmp_path / "out", None, 0.0)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["photos"]
+
+
+def test_a_box_beside_several_images_is_told_of_each(image_run, photos, tmp_path, capsys):
+    assert run("predict", photos, "--model", image_run, "--box", "70,10,20,20", "--out", tmp_path / "out") == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert len(told) == 2
+    assert "sub/a.png" in told[1]
+
+
+def test_threads_change_neither_order_nor_places(pointer, tmp_path, monkeypatch):
+    for n in range(12):
+        Image.fromarray(red_dot(64, 64, 5 * n, 30, 1)).save(tmp_path / f"{n:02}.png")
+    frames = find_frames([tmp_path])
+    found = []
+    for threads in (1, 4):
+        monkeypatch.setattr("lifter.predict.cores", lambda threads=threads: threads)
+        found.append(find_track(pointer, frames, None, 0.0).p2d)
+    np.testing.assert_array_equal(*found)
+    assert np.abs(found[0][:, 0, 0, 0] - (5 * np.arange(12) + 0.5)).max() < 3

@@ -13,6 +13,7 @@ from PIL import Image
 
 import lifter
 import posesynth
+from lifter.data.images import load_image
 from lifter.data.images.frames import find_frames
 from lifter.draw.predictions import draw_prediction
 from lifter.image_config import PRESETS
@@ -50,8 +51,8 @@ def clocked(model: ImageModel) -> Iterator[list[float]]:
 
 
 def images() -> None:
-    """Rendering 256 x 256 images; and JPEGs of 1024 x 768, whole, to poses: reading, cropping, networks of the preset's size
-    with random weights, lifting. Pictures are drawn after that, and take the time told below.
+    """Rendering 256 x 256 images; and JPEGs of 1024 x 768, whole, to poses: reading, cropping, networks of the preset's
+    size with random weights, lifting. Pictures are drawn after that, and take the time told below.
     """
     skeleton = posesynth.load_skeleton("quadruped")
     start = 0
@@ -80,7 +81,7 @@ def images() -> None:
             outside = 100 * (1 - sum(spent) / seconds)
             rows.append((f"{preset}, {config.size} pixels", f"{COUNT / seconds:.1f}", f"{outside:.0f} %"))
         print(table(("networks", "images/s", "time outside the networks"), rows))
-        _, image = next(frames.read())
+        image = load_image(frames.paths[0])
         begin = time.perf_counter()
         for step in range(5):
             draw_prediction(image, track, step, [], 0.0, Path(folder) / "picture.jpg")

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from posesynth.motion.clip import fault
 from posesynth.yaml_source import quote
 
 Image = NDArray[np.uint8]
+Result = TypeVar("Result")
 MOST_FAULTS = 20  # told at once
 
 
@@ -37,19 +39,27 @@ class Frames:
         """Whether it is the frames of a video."""
         return not self.names
 
-    def read(self, threads: int = 1) -> Iterator[tuple[int, Image]]:
-        """(place, (H, W, 3) uint8 RGB, upright) of each.
+    def each(self, work: Callable[[int, Image], Result], threads: int = 1) -> Iterator[Result]:
+        """``work(place, image)`` of each, (H, W, 3) uint8 RGB, upright; at most `threads` images are held at a time.
 
-        InputError, a line for each image that cannot be read (at most 20): all were tried before it is raised.
+        InputError, a line for each image that cannot be read or worked on (at most 20): all were tried before it is
+        raised.  Of a video, the first.
         """
         if self.is_video:
-            yield from enumerate(read_video(self.paths[0]))
+            yield from (work(place, image) for place, image in enumerate(read_video(self.paths[0])))
             return
+
+        def tried(place: int) -> tuple[Result | None, tuple[str, ...]]:
+            try:
+                return work(place, load_image(self.paths[place])), ()
+            except InputError as error:
+                return None, error.lines
+
         faults: list[str] = []
-        for place, (image, lines) in enumerate(ahead(_tried(load_image), self.paths, threads)):
+        for done, lines in ahead(tried, range(len(self.paths)), threads):
             faults += lines
-            if image is not None and not faults:
-                yield place, image
+            if done is not None and not faults:
+                yield done
         if faults:
             more = [f"and {len(faults) - MOST_FAULTS} more images"] if len(faults) > MOST_FAULTS else []
             raise InputError(*faults[:MOST_FAULTS], *more)
@@ -97,15 +107,3 @@ def _names(paths: Sequence[str]) -> tuple[str, ...]:
         if not name.isprintable():
             raise InputError(f"image {quote(name)}: cannot be written into a table; expected printable names")
     return names
-
-
-def _tried(load: Callable[[str], Image]) -> Callable[[str], tuple[Image | None, tuple[str, ...]]]:
-    """`load`, whose faults come back as lines."""
-
-    def tried(path: str) -> tuple[Image | None, tuple[str, ...]]:
-        try:
-            return load(path), ()
-        except InputError as error:
-            return None, error.lines
-
-    return tried
