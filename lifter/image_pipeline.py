@@ -113,6 +113,9 @@ class ImageModel:
         """The 3D poses of landmarks (B, K, 2) in pixels, y down, with a confidence (B, K)."""
         if not 0 <= min_confidence <= 1:
             raise InputError(f"min_confidence: is {shown(min_confidence)}; expected 0 to 1")
+        if min_confidence > 0 and self.lifter.facts["config"]["output"] == "angles":
+            whole = f"{self.lifter.name} was trained by the paper's recipe on whole poses, and takes no others"
+            raise InputError(f"min_confidence: is {min_confidence:g}, but {whole}; expected 0, or another lifter")
         return self.lifter.lift(np.asarray(landmarks) * (1, -1), np.asarray(confidence) >= min_confidence)
 
     def _found(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -87,13 +87,16 @@ def find_track(
         if progress is not None:
             progress("found", found.count)
     landmarks, confidence = found.arrays()
-    flat = landmarks.reshape(-1, *landmarks.shape[2:])
-    poses = model.lift(flat, confidence.reshape(len(flat), -1), min_confidence)
-    sure = poses.confidence
+    looked = np.isfinite(landmarks).all(axis=(2, 3))
+    poses = model.lift(landmarks[looked], confidence[looked], min_confidence)
+    p3d, sure = np.full((*landmarks.shape[:3], 3), np.nan, np.float32), np.full_like(confidence, np.nan)
+    p3d[looked] = poses.p3d
+    if poses.confidence is not None:
+        sure[looked] = poses.confidence
     return PoseTrack(
-        p3d=poses.p3d.reshape(*landmarks.shape[:3], 3),
+        p3d=p3d,
         p2d=(landmarks * (1, -1)).astype(np.float32),
-        confidence=None if sure is None else sure.reshape(landmarks.shape[:3]),
+        confidence=None if poses.confidence is None else sure,
         joints=model.skeleton.joints,
         parents=tuple(model.skeleton.parents.tolist()),
         individuals=individuals,

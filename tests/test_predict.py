@@ -485,3 +485,10 @@ def test_threads_change_neither_order_nor_places(pointer, tmp_path, monkeypatch)
         found.append(find_track(pointer, frames, None, 0.0).p2d)
     np.testing.assert_array_equal(*found)
     assert np.abs(found[0][:, 0, 0, 0] - (5 * np.arange(12) + 0.5)).max() < 3
+
+
+def test_a_lifter_of_whole_poses_wants_all_landmarks(model, pixels, monkeypatch):
+    monkeypatch.setitem(model.lifter.facts, "config", {**model.lifter.facts["config"], "output": "angles"})
+    with pytest.raises(InputError, match="whole poses"):
+        model.predict(pixels)
+    assert np.isfinite(model.predict(pixels, min_confidence=0.0).poses.p3d).all()
