@@ -177,13 +177,11 @@ def evaluate_images(predictions: str, image_set: str, protocol: Any, json_file: 
 @click.option("--individual", metavar="NAME", help="Only this one.")
 def show(poses: str, out: str, fps: float, individual: str | None) -> None:
     """Draw lifted poses beside the 2D they come from."""
-    from lifter.data.poses import read_poses
-
     try:
         from lifter.draw import show as draw
     except ModuleNotFoundError as error:
         raise InputError(f"drawing needs {error.name}: pip install 'posesynth[draw]'") from None
-    print(draw(read_poses(poses), out, fps, individual))
+    print(draw(poses, out, fps, individual))
 
 
 @lifter.command()
@@ -267,7 +265,8 @@ def _train(config: Config, out: str, where: str | None) -> None:
         raise InputError(f"training needs {error.name}: pip install 'posesynth[lifter]'") from None
     source = None if where is None else source_of(where)
     names = ("L_sym", "L_el", "L_ed")
-    if _watched(config, out, names, lambda show: run(config, out, source=source, progress=show)):
+    more = "; for more steps begin another --out with --init"
+    if _watched(config, out, names, lambda show: run(config, out, source=source, progress=show), more):
         _draw_curves(out)
 
 
@@ -282,8 +281,11 @@ def _train_stage(config: ImageConfig, out: str) -> None:
         _draw_stage(folder)
 
 
-def _watched(config: RunConfig, out: str, names: tuple[str, ...], start: Callable[[Any], Any]) -> bool:
-    """Run with a bar, tell what it came to; whether this process is the one that tells.  names: losses, () for all."""
+def _watched(config: RunConfig, out: str, names: tuple[str, ...], start: Callable[[Any], Any], more: str = "") -> bool:
+    """Run with a bar, tell what it came to; whether this process is the one that tells.
+
+    names: losses, () for all.  more: what to do where the run is finished and that is not enough.
+    """
     from tqdm import tqdm
 
     from lifter.training import Stopped
@@ -306,6 +308,8 @@ def _watched(config: RunConfig, out: str, names: tuple[str, ...], start: Callabl
         found = summary.validation
         figures = ", ".join(f"{name} {found[name]:.4f}" for name in names or found)
         spent = f"{summary.seconds:.1f} s, {share:.1f} % of it waiting"
+        if summary.resumed == summary.steps:
+            spent = f"finished already{more}"
         print(f"{out}: {summary.samples} samples; validation {figures}; {spent}")
     return first
 

@@ -147,12 +147,13 @@ def read_predictions(path: str, image_set: ImageSet, protocol: Protocol) -> tupl
 
     The file's frames are the images' names (as much of their paths as tells them apart), or numbers where it has one
     row for each image, in order: of the set, or of those that are scored.  Where an image shows several, or several are
-    predicted in it, each label gets a prediction of its own so that the sum of mean distances is least.
+    predicted in it, those whose mean distance is least belong together, the nearest pair first.
     """
     found = load_keypoints(path)
     matched = same_joints(found.names, image_set.names)
-    if "head_top" in image_set.names and "head_top" not in matched and "head" in found.names:
-        matched["head_top"] = "head"
+    head = [name for name in found.names if name.lower() == "head"]  # what many call LSP's head top
+    if "head_top" in image_set.names and head:
+        matched.setdefault("head_top", head[0])
     if not matched:
         some = ", ".join(found.names[:4])
         raise fault(
@@ -174,16 +175,17 @@ def read_predictions(path: str, image_set: ImageSet, protocol: Protocol) -> tupl
 
 
 def _assign(predicted: Array, truth: Array) -> list[tuple[int, int]]:
-    """(label, prediction) pairs; a single one of each belong together however far apart."""
-    if len(predicted) == len(truth) == 1:
-        return [(0, 0)]
-    from scipy.optimize import linear_sum_assignment
-
+    """(label, prediction) pairs, the nearest pair first; a single one of each belong together however far apart."""
     distances = np.linalg.norm(predicted[None] - truth[:, None], axis=-1)
     known = np.isfinite(distances)
     mean = np.where(known, distances, 0).sum(-1) / np.maximum(known.sum(-1), 1)
-    cost = np.where(known.any(-1), mean, 1e12)
-    return [(int(n), int(a)) for n, a in zip(*linear_sum_assignment(cost), strict=True)]
+    cost = np.where(known.any(-1), mean, 1e30)
+    pairs = []
+    for _ in range(min(cost.shape)):
+        n, a = divmod(int(cost.argmin()), cost.shape[1])
+        pairs.append((n, a))
+        cost[n, :] = cost[:, a] = np.inf
+    return pairs
 
 
 def _places(path: str, found: Keypoints, image_set: ImageSet, protocol: Protocol) -> dict[str, int]:
@@ -275,11 +277,11 @@ def _rules(found: LandmarkEvaluation) -> list[str]:
         lines.append(f"protocol lsp: {which}; person-centric; {len(found.joints)} joints, hidden ones too")
         lines.append("near: at most 0.2 of the torso, from left shoulder to right hip, of each image")
     else:
-        sized = (
-            f"{found.boxes} of {found.labels} sizes from the set's boxes, the others from the labelled joints' extent"
-        )
+        sizes = f"sizes: {found.boxes} of {found.labels} boxes of the set"
+        if found.boxes < found.labels:
+            sizes += ", else the labelled joints' extent"
         lines.append("protocol box: near is at most that share of the longer side of each label's box")
-        lines += [sized, f"joints scored: {len(found.joints)}: {', '.join(found.joints)}"]
+        lines += [sizes, f"joints scored: {len(found.joints)}: {', '.join(found.joints)}"]
         if found.not_scored:
             lines.append(f"not scored, as the predictions do not have them: {', '.join(found.not_scored)}")
     if found.not_predicted:
@@ -306,6 +308,8 @@ def _notes(found: LandmarkEvaluation) -> list[str]:
     notes = ["Mean: over all scored joints of all images alike.  A joint that is not predicted is a miss."]
     if found.protocol == "lsp":
         notes.append("Head: neck and head top; the other groups are left and right.")
+    else:
+        notes.append("Of several in one image, predictions and labels belong together that lie nearest.")
     if found.side_swapped is not None and found.mean is not None and found.side_swapped > found.mean:
         share = f"{100 * found.side_swapped:.1f}"
         notes.append(

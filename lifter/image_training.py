@@ -9,7 +9,7 @@ from collections.abc import Callable
 from lifter.image_config import STAGES, ImageConfig
 from lifter.image_sources import ImageSource, source_of
 from lifter.image_step import ImageStep
-from lifter.training import Progress, Summary, new_fabric, run
+from lifter.training import Progress, Summary, make_folder, new_fabric, run
 from posesynth.errors import InputError
 from posesynth.skeleton import Skeleton, load_skeleton
 
@@ -42,10 +42,7 @@ def train_stage(
         return ImageStep(fabric, skeleton, config, init, held_out, images.digest, LOG_EVERY)
 
     folder = os.path.join(out, config.stage)
-    try:
-        os.makedirs(out, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{os.fspath(out)}: cannot be written ({error.strerror})") from None
+    make_folder(os.fspath(out))
     return run(fabric, config, folder, learner, images.batches, progress, LOG_EVERY, VALIDATE_EVERY)
 
 

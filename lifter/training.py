@@ -16,7 +16,7 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar
@@ -51,6 +51,7 @@ class Summary:
     """What a run came to.  validation: losses on samples that training never sees."""
 
     steps: int
+    resumed: int  # steps that were done before this call
     samples: int
     seconds: float
     waiting: float
@@ -160,7 +161,7 @@ def run(
         if fabric.global_rank == 0:
             step.save(os.path.join(folder, "model.safetensors"), validation)
         fabric.barrier()
-    return Summary(done, done * config.batch, spent, waiting, validation)
+    return Summary(done, first, done * config.batch, spent, waiting, validation)
 
 
 def new_fabric(config: RunConfig) -> Fabric:
@@ -208,11 +209,22 @@ def _resolved(config: Config, source: Source | None, fabric: Fabric) -> tuple[Co
     return config.with_values(noise=skeleton.sampling.noise, missing=skeleton.sampling.missing), skeleton
 
 
+def make_folder(folder: str) -> None:
+    """The folder, if its parent is there: a mistyped path makes none."""
+    try:
+        with suppress(FileExistsError):
+            os.mkdir(folder)
+    except FileNotFoundError:
+        raise InputError(f"{folder}: cannot be made: there is no folder to hold it; expected one that exists") from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
 @contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """The folder, made if need be, kept from a second trainer (not from the other ranks of this one)."""
+    """The folder, made if its parent is there, kept from a second trainer (not from the other ranks of this one)."""
+    make_folder(folder)
     try:
-        os.makedirs(folder, exist_ok=True)
         file = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from None

@@ -77,8 +77,31 @@ class Shards(click.ParamType[tuple[int, int]]):
         return int(first), int(last)
 
 
+class Command(click.Command):
+    """A command whose faults call a value by the option that gave it: ``--noise: is 3``."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            given = {
+                option.name: option.opts[0]
+                for option in self.params
+                if isinstance(option, click.Option)
+                and ctx.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
+            }
+            raise InputError(*(_by_option(line, given) for line in error.lines)) from None
+
+
+def _by_option(line: str, given: dict[str, str]) -> str:
+    name, colon, rest = line.partition(": ")
+    return f"{given[name]}: {rest}" if colon and name in given else line
+
+
 class Commands(click.Group):
     """A group that suggests the nearest command."""
+
+    command_class = Command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and self.get_command(ctx, args[0]) is None:

@@ -163,6 +163,18 @@ def test_an_index_of_several_columns_is_one_path(tmp_path: Path) -> None:
     same(found, positions, None)
 
 
+@pytest.mark.parametrize("delimiter", ["\t", ";"])
+def test_a_table_may_be_parted_by_tabs_or_semicolons(tmp_path: Path, delimiter: str) -> None:
+    positions, confidence = points(animals=2)
+    path = deeplabcut_csv(tmp_path / "a.csv", positions, confidence)
+    path.write_text(path.read_text().replace(",", delimiter))
+    same(load_keypoints(path), positions, confidence)
+    path.write_text("a_x,a_y,b_x,b_y\n1,2,3,4\n,,5,6\n".replace(",", delimiter))
+    found = load_keypoints(path)
+    assert found.names == ("a", "b")
+    np.testing.assert_array_equal(found.positions[:, 0], [[[1, 2], [3, 4]], [[np.nan] * 2, [5, 6]]])
+
+
 def test_individuals_may_have_body_parts_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     head = "scorer,D,D,D,D\nindividuals,m1,m1,single,single\nbodyparts,snout,snout,corner,corner\ncoords,x,y,x,y\n"
@@ -372,7 +384,9 @@ BAD_TABLES = {
     "numbers only": ("1,2,3\n4,5,6\n", "no joints"),
     "no coordinates": ("scorer,D\nbodyparts,a\ncoords,likelihood\n0,1\n", "without its x or y"),
     "no name": ("scorer,D,D\nbodyparts,,\ncoords,x,y\n0,1,2\n", "without a name"),
-    "semicolons": ("a_x;a_y\n1;2\n", "semicolons"),
+    "semicolons and commas": ("a_x;a_y,b_x;b_y\n1;2;3;4\n", ":1: holds commas and semicolons; expected one of them"),
+    "decimal commas": ("a_x;a_y\n1;2\n1;2,5\n", ":3: column 2: '2,5' is not a number; expected a number with a point"),
+    "a semicolon in a name": ('"a;b_x";a_y\n1;2\n', ":1: a semicolon within a cell"),
     "binary": (b"\x89PNG\r\n\x1a\n\x00\x00", "UTF-8"),
     "zero bytes": ("a_x,a_y\n1,\x002\n", ":2: ", "zero byte"),
     "latin-1": ("a_x,a_y\n1,2\ncaf\xe9,4\n".encode("latin-1"), ":3: ", "UTF-8"),

@@ -182,7 +182,7 @@ def test_what_cannot_be_lifted_is_one_line_and_leaves_nothing(
         (track, "--model", tmp_path): "model.safetensors",
         (track, "--model", tmp_path / "pickle.safetensors"): "pickle.safetensors",
         (track, "--model", damaged): "flipped.safetensors",
-        (track, "--min-confidence", "2"): "min_confidence",
+        (track, "--min-confidence", "2"): "--min-confidence: is 2.0",
         (track, "--map", tmp_path / "empty.csv"): "empty.csv",
     }
     before = sorted(tmp_path.iterdir())
@@ -217,6 +217,8 @@ def test_evaluate_takes_some_frames_in_so_many_views(tmp_path: Path, capsys: pyt
     assert found["rows"][0]["poses"] == 9
     assert run("evaluate", tmp_path / "clip.npz", "--frames-every", 0) == 2
     assert "--frames-every" in capsys.readouterr().err
+    assert run("evaluate", tmp_path / "clip.npz", "--missing", 1) == 2
+    assert capsys.readouterr().err == "error: --missing: is 1.0; expected a share, from 0 to below 1\n"
 
 
 def changed_config(path: Path, change: dict[str, Any], drop: Sequence[str] = ()) -> Path:

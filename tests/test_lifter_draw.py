@@ -15,7 +15,8 @@ from PIL import Image
 import posesynth
 from lifter import draw
 from lifter.data.pose_track import PoseTrack
-from lifter.draw import curves, figure, skeletons, tracks, window
+from lifter.data.poses import write_poses
+from lifter.draw import curves, figure, skeletons, standing, tracks, window
 from posesynth import InputError
 from posesynth.draw import BRANCHES, LEFT, MIDDLE, RIGHT, view
 
@@ -154,7 +155,7 @@ def test_every_pose_stands_on_the_floor() -> None:
     track = a_track(steps=5)
     track.p3d[1] = np.nan
     track.p3d[2, 0, 3] = np.nan
-    stood = skeletons.standing(track.p3d[:, 0])
+    stood = standing.standing(track.p3d[:, 0], track.p2d[:, 0], None)
     assert np.isnan(stood.poses[1]).all()
     assert np.isnan(stood.poses[2, 3]).all()
     for step in (0, 2, 3, 4):
@@ -163,10 +164,79 @@ def test_every_pose_stands_on_the_floor() -> None:
         np.testing.assert_allclose(bones, before, atol=1e-5)
     # From wherever it is seen, it stays in the room it is said to take.
     for yaw in range(0, 360, 15):
-        seen = stood.poses @ view(yaw, skeletons._FROM_ABOVE).T
+        seen = stood.poses @ view(yaw, standing.FROM_ABOVE).T
         assert np.nanmax(np.abs(seen[..., 0])) <= stood.radius
         assert stood.extent[0] <= np.nanmin(seen[..., 2])
         assert np.nanmax(seen[..., 2]) <= stood.extent[1]
+
+
+def test_poses_stand_as_large_as_they_were_filmed() -> None:
+    """The unit of each pose is another; an animal that only turns keeps its size."""
+    track = a_track(steps=4)
+    units = np.array([0.25, 1.0, 1.0, 3.0], np.float32)[:, None, None]
+    track.p2d[1, 0, 5:] = np.nan
+    even = standing.standing(track.p3d[:, 0], track.p2d[:, 0], None)
+    uneven = standing.standing(track.p3d[:, 0] * units, track.p2d[:, 0], None)
+    np.testing.assert_allclose(uneven.poses, even.poses, rtol=1e-5, atol=1e-6)
+    assert uneven.radius == pytest.approx(even.radius)
+    unseen = standing.filmed_scale(track.p3d[:, 0] * units, np.full_like(track.p2d[:, 0], np.nan))
+    assert unseen.tolist() == [1, 1, 1, 1]
+    one = np.where(np.arange(16)[:, None] == 3, track.p2d[:, 0], np.nan)  # a single joint has no size
+    assert standing.filmed_scale(track.p3d[:, 0], one).tolist() == [1, 1, 1, 1]
+
+
+def test_one_pose_that_went_wrong_does_not_make_the_others_small() -> None:
+    track = a_track(steps=100)
+    sound = standing.standing(track.p3d[:, 0], track.p2d[:, 0], None)
+    track.p3d[7] *= 50
+    track.p2d[7] *= 50
+    assert standing.standing(track.p3d[:, 0], track.p2d[:, 0], None).radius == pytest.approx(sound.radius, rel=0.05)
+
+
+def test_the_error_that_is_expected_has_the_size_of_the_pose() -> None:
+    track = a_track(steps=3)
+    units = np.array([1.0, 1.0, 2.0])
+    confidence = np.exp(-np.full((3, 16), 0.1))
+    confidence[0, :3] = [1.0, 0.0, np.nan]
+    track.p2d[1, 0, 4] = np.nan
+    stood = standing.standing(track.p3d[:, 0] / units[:, None, None], track.p2d[:, 0], confidence)
+    assert stood.errors is not None
+    np.testing.assert_allclose(stood.errors[:, 5], 0.1 * units)
+    np.testing.assert_allclose(stood.errors[0, :3], [0, standing._FARTHEST, np.nan])
+    assert np.argwhere(~stood.seen).tolist() == [[1, 4]]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("ending", ["png", "gif"])
+def test_confidence_is_drawn_where_there_is_one(ending: str, tmp_path: Path) -> None:
+    track = a_track(steps=3)
+    track.p2d[1, 0, 4] = np.nan
+    confidence = np.full((3, 1, 16), 0.7, np.float32)
+    sure = confidence * 0 + 1
+    drawn = {}
+    for name, each in (("none", None), ("sure", sure), ("unsure", confidence), ("unknown", confidence * np.nan)):
+        draw.show(a_track(steps=3, p2d=track.p2d, confidence=each), tmp_path / f"{name}.{ending}")
+        drawn[name] = np.array(frames_of(tmp_path / f"{name}.{ending}"), np.int16)
+    assert drawn["sure"].shape == drawn["unsure"].shape == drawn["none"].shape
+    assert (np.abs(drawn["sure"] - drawn["unsure"]).max(axis=(0, 3)) > 8).mean() > 0.005
+    assert (np.abs(drawn["sure"] - drawn["unknown"]).max(axis=(0, 3)) > 8).mean() < 0.001
+
+
+def test_one_individual_is_named_at_the_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    heading = tracks._heading
+
+    def listening(figure: Any, *rest: Any) -> None:
+        heading(figure, *rest)
+        told.append(" ".join(text.get_text() for text in figure.texts))
+
+    monkeypatch.setattr(tracks, "_heading", listening)
+    track = a_track(steps=1, animals=2)
+    for out, individual in (("film.gif", "mouse1"), ("panel.png", "mouse1"), ("film.gif", None)):
+        draw.show(track, tmp_path / out, individual=individual)
+    assert told[0].startswith("walk.csv mouse1 lifted by dog")
+    assert told[1].startswith("walk.csv mouse1 ")
+    assert told[2].startswith("walk.csv lifted by dog")
 
 
 def test_the_window_goes_along_with_an_animal_that_walks() -> None:
@@ -194,7 +264,7 @@ def test_frames_in_which_nothing_is_seen_take_the_window_between() -> None:
 # --- what cannot be drawn -------------------------------------------------------------------------------------------
 
 
-def refused(tmp_path: Path, track: PoseTrack, out: str, **arguments: Any) -> str:
+def refused(tmp_path: Path, track: PoseTrack | Path, out: str, **arguments: Any) -> str:
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(InputError) as caught:
         draw.show(track, tmp_path / out, **arguments)
@@ -224,6 +294,9 @@ def test_a_track_without_a_pose_is_one_line(tmp_path: Path) -> None:
     track.p3d[...] = np.nan
     for out in ("film.gif", "panel.png"):
         assert refused(tmp_path, track, out).startswith("walk.csv: no frame holds a pose")
+    given = tmp_path / "poses.npz"
+    write_poses(given, track)
+    assert refused(tmp_path, given, "film.gif") == f"{given}: no frame holds a pose; expected at least one to draw"
 
 
 def test_mp4_without_ffmpeg_proposes_gif(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,10 +263,11 @@ def test_tables_and_arrays_of_the_same_numbers_are_the_same_motion(tmp_path: Pat
     header = ",".join(f"{name}_{axis}" for name in names for axis in "XYZ")
     write(tmp_path, "headed.csv", header + "\n" + "\n".join(rows) + "\n")
     write(tmp_path, "tabs.txt", (header + "\n" + "\n".join(rows)).replace(",\t", "\t").replace(",", "\t"))
+    write(tmp_path, "semicolons.csv", (header + "\n" + "\n".join(rows)).replace(",\t", ";").replace(",", ";"))
     np.savez_compressed(tmp_path / "a.npz", positions=positions, names=names)
     np.savez(tmp_path / "bare.npz", positions=np.asfortranarray(positions))
     np.save(tmp_path / "bare.npy", positions)
-    for name in ("bare.txt", "headed.csv", "tabs.txt", "a.npz", "bare.npz", "bare.npy"):
+    for name in ("bare.txt", "headed.csv", "tabs.txt", "semicolons.csv", "a.npz", "bare.npz", "bare.npy"):
         motion = load_motion(tmp_path / name, names=names if "bare" in name else None)
         np.testing.assert_array_equal(motion.positions, positions)
         assert motion.names == ("a", "b", "c")
@@ -378,8 +379,8 @@ BAD_CSV = [
     ("", ":1: empty"),
     ("1,2,3\n", ":1: no header"),
     ("a,b,c\n1,2,3\n", ":1: no joints in the header"),
-    (PLAIN.replace(",", ";"), ":1: columns are separated by semicolons; expected commas or tabs"),
-    ("1,5;2,5;3,5\n", ":1: columns are separated by semicolons; expected commas or tabs"),
+    ("1,5;2,5;3,5\n", ":1: holds commas and semicolons; expected one of them, and points in numbers"),
+    (PLAIN.replace(",", ";").replace("4;5;6", "4;5,5;6"), ":2: column 7: '5,5' is not a finite number"),
     (PLAIN.replace("head_z", "haed_z"), ":1: joint 'head' has no z"),
     (PLAIN.replace("tail_tip_x", "head_x"), ":1: x of joint 'head' is given twice"),
     (PLAIN.replace("4,5,6", "4,5"), ":2: 7 columns; expected 8"),

@@ -164,10 +164,15 @@ def test_another_seed_ends_with_other_bytes(whole, tmp_path):
     assert model_bytes(tmp_path / "run") != model_bytes(whole)
 
 
-def test_a_finished_run_called_again_changes_nothing(whole, tmp_path):
+def test_a_finished_run_called_again_changes_nothing_and_says_so(whole, children, tmp_path):
     shutil.copytree(whole, tmp_path / "run")
     summary = train(TINY, tmp_path / "run")
-    assert summary.steps == TINY.steps
+    assert summary.steps == summary.resumed == TINY.steps
+    children.start(command(tmp_path, TINY))
+    assert children.codes() == [0]
+    told = (tmp_path / "err.txt").read_text()
+    assert "finished already" in told
+    assert " s, " not in told
     assert model_bytes(tmp_path / "run") == model_bytes(whole)
     assert log_of(tmp_path / "run") == log_of(whole)
 
@@ -246,6 +251,20 @@ def test_a_foreign_folder_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
     assert "'thesis.tex'" in refused(TINY, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".lock") == ["thesis.tex"]
+
+
+def test_a_folder_whose_own_folder_is_not_there_is_refused(tmp_path):
+    assert "no folder to hold it" in refused(TINY, tmp_path / "runs" / "q")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_names_the_options_it_was_given(children, tmp_path):
+    wrong = command(tmp_path, TINY, "--width", "99999", "--learning-rate", "50")
+    children.start(wrong)
+    assert children.codes() == [2]
+    told = (tmp_path / "err.txt").read_text()
+    assert re.findall(r"error: (\S+) is", told) == ["--width:", "--learning-rate:"]
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_file_for_a_folder_is_refused(tmp_path):

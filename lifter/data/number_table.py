@@ -16,12 +16,13 @@ from posesynth.yaml_source import quote
 
 Texts = list[tuple[str, ...]]
 
+_DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon"}
 _BLOCK = 2**23  # bytes parsed at a time
 _LONGEST = 2**20  # bytes of one line: 50,000 numbers
 
 
 class Table:
-    """A text table, read from its beginning; cells are parted by commas or tabs, as the first line has them."""
+    """A text table, read from its beginning; cells are parted by commas, tabs or semicolons, as in the first line."""
 
     def __init__(self, path: str, file: BinaryIO) -> None:
         self.path = path
@@ -31,9 +32,11 @@ class Table:
         first = self.next_line()
         if first is None:
             raise fault(path, 1, "empty; expected a header and one frame a line")
-        self.delimiter = "," if "," in first else "\t"
-        if self.delimiter not in first and ";" in first:
-            raise fault(path, 1, "columns are separated by semicolons; expected commas or tabs, and points in numbers")
+        found = [delimiter for delimiter in _DELIMITERS if delimiter in first] or ["\t"]
+        if len(found) > 1 and ";" in found:
+            both = " and ".join(f"{_DELIMITERS[delimiter]}s" for delimiter in found)
+            raise fault(path, self.line, f"holds {both}; expected one of them between columns, and none in names")
+        self.delimiter = found[0]
         self._ahead.append(first)
 
     def next_line(self) -> str | None:
@@ -122,6 +125,8 @@ class Table:
             known = not cell or cell.lower() in ("nan", "inf", "-inf") or parse([cell]) is not None
             if not known:
                 expected = "expected a number, or nothing where the joint was not seen"
+                if "," in cell:
+                    expected = "expected a number with a point, not a comma"
                 raise fault(self.path, number, f"column {c + 1}: {quote(cell)} is not a number; {expected}")
             values.append(float(cell) if cell else math.nan)
         return values
@@ -132,7 +137,8 @@ class Table:
         except csv.Error as error:
             raise fault(self.path, number, f"not a table: {error}") from None
         if any(self.delimiter in cell for cell in row):
-            raise fault(self.path, number, "a comma within a cell; expected names without commas")
+            word = _DELIMITERS[self.delimiter]
+            raise fault(self.path, number, f"a {word} within a cell; expected names without {word}s")
         return [cell.strip() for cell in row]
 
     def _decode(self, data: bytes, first: int) -> str:

@@ -43,16 +43,19 @@ def label(axis: Any, words: str) -> None:
               parse_math=False)  # fmt: skip
 
 
-def heading(figure: Any, title: str, words: str, sided: bool) -> None:
-    """What a figure of skeletons shows, and what the colours mean where they tell sides."""
+def heading(figure: Any, title: str, whose: str, words: str, sided: bool) -> None:
+    """What a figure of skeletons shows (whose: of which of several, or ""), and what colours of sides mean."""
     width, height = figure.get_size_inches()
     y = 1 - 0.5 * HEAD / height
     legend = (("left", LEFT), ("right", RIGHT), ("middle", MIDDLE)) if sided else ()
     x = 0.2 / width
     for part, look in (
         (title, {"color": INK, "fontsize": 14, "weight": "bold"}),
+        (whose, {"color": INK, "fontsize": 11}),
         (words, {"color": FAINT, "fontsize": 9.5}),
     ):
+        if not part:
+            continue
         text = figure.text(x, y, part, va="center", parse_math=False, **look)
         room = (1 - (0.35 + 0.75 * len(legend)) / width) * figure.bbox.width
         while len(text.get_text()) > 4 and text.get_window_extent().x1 > room:

@@ -15,7 +15,8 @@ from ..data.images.picture import shrunk
 from ..data.images.video import film
 from ..data.pose_track import PoseTrack
 from .figure import HEAD, heading, new_axes, new_figure, written
-from .skeletons import Body, Drawing, Floor, body_of, standing
+from .skeletons import DOUBT, Body, Drawing, Floor, body_of
+from .standing import standing
 
 MOST = 4  # individuals whose pose is drawn in 3D
 LONGEST = 300  # frames of a film
@@ -95,7 +96,10 @@ class _Stage:
     """A figure of one region of an image, and the poses of some individuals beside it."""
 
     def __init__(self, track: PoseTrack, region: Region, min_confidence: float) -> None:
-        self.track, self.least = track, min_confidence
+        sure = track.p2d_confidence
+        self.track = track
+        self.believed = np.ones(track.p2d.shape[:3], np.bool_) if sure is None else sure >= min_confidence
+        given = np.where(self.believed[..., None], track.p2d, np.nan)
         across, down = region.right - region.left, region.bottom - region.top
         high = max(0.1, min(_HIGHEST, _WIDEST * down / across))
         wide = max(0.1, min(_WIDEST, high * across / down))
@@ -105,15 +109,16 @@ class _Stage:
         left = max(0.2 + wide + 0.2, _HEADING - columns * _SIDE)  # of the poses
         width, height = left + columns * _SIDE + 0.1, HEAD + tall + _FOOT
         body, self.figure = body_of(track), new_figure(width, height)
-        heading(self.figure, Path(track.source).name, f"2D and 3D by {track.model}", body.sided)
+        heading(self.figure, Path(track.source).name, "", f"2D and 3D by {track.model}", body.sided)
         place = ((left - wide) / 2, _FOOT + (tall - high) / 2, wide, high)
         self.photo = Photo(new_axes(self.figure, *place), body, track, region)
         self.floors: list[tuple[float, Floor]] = []
+        doubt = [None if track.confidence is None else track.confidence[:, a] for a in range(len(track.individuals))]
         views = [(a, *view) for a in lifted[:MOST] for view in (_VIEWS if len(lifted) == 1 else _VIEWS[1:])]
         for n, (a, yaw, words) in enumerate(views):
             x, top = left + n % columns * _SIDE, _FOOT + tall - n // columns * tall / 2
             axis = new_axes(self.figure, x, top - tall / 2 + 0.1, _SIDE, tall / 2 - 0.1 - _LABEL)
-            self.floors.append((yaw, Floor(axis, body, standing(track.p3d[:, a]))))
+            self.floors.append((yaw, Floor(axis, body, standing(track.p3d[:, a], given[:, a], doubt[a]))))
             whose = f"{track.individuals[a]}: {words}" if track.individuals[a] else words
             look = {"color": FAINT, "fontsize": 8.5, "va": "top", "parse_math": False}
             self.figure.text((x + 0.05) / width, top / height, whose, **look)
@@ -122,15 +127,15 @@ class _Stage:
             notes.append("no 3D: fewer than three joints with that confidence")
         elif len(lifted) > MOST:
             notes.append(f"3D of {MOST} of {len(lifted)} individuals")
+        if lifted and track.confidence is not None:
+            notes.append(DOUBT)
         self.notes = "     ".join(notes)
         look = {"color": FAINT, "fontsize": 8.5, "va": "center", "parse_math": False}
         self.foot = self.figure.text(0.2 / width, 0.5 * _FOOT / height, self.notes, **look)
 
     def draw(self, step: int, image: Image, boxes: Sequence[Box]) -> None:
         """Draw frame `step` of the track, whose image this is."""
-        sure = self.track.p2d_confidence
-        known = np.ones(self.track.p2d.shape[1:3]) if sure is None else sure[step]
-        self.photo.draw(image, self.track.p2d[step].astype(np.float64), known >= self.least, boxes)
+        self.photo.draw(image, self.track.p2d[step].astype(np.float64), self.believed[step], boxes)
         for yaw, floor in self.floors:
             floor.draw(step, yaw)
         frame = self.track.frames[step]

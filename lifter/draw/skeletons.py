@@ -1,6 +1,5 @@
 """Skeletons in axes: as the camera has them, and in 3D on a floor that can be turned."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,13 +10,15 @@ from posesynth.draw import BRANCHES, FAINT, INK, LEFT, MIDDLE, RIGHT, SHADE, Lin
 from posesynth.motion.tables import body_sides
 
 from ..data.pose_track import PoseTrack
+from .standing import FLAT, FROM_ABOVE, Standing
 from .window import Window, boxes, round_number
 
 Array = NDArray[np.floating[Any]]
 
 _FLOOR, _SHADOW, _SCREEN = "#f3eee5", "#d8d0c2", "#fffdf9"
-_FROM_ABOVE = 16.0  # degrees
-_FLAT, _UPRIGHT = math.sin(math.radians(_FROM_ABOVE)), math.cos(math.radians(_FROM_ABOVE))
+
+DOUBT = "lines: error expected in depth, discs: of hidden joints"
+"""What a `Floor` draws around the joints of a model with a confidence."""
 
 
 class Body(NamedTuple):
@@ -121,34 +122,12 @@ class Screen(Drawing):
             self.grid.set_segments([[(x, -far), (x, far)] for x in across] + [[(-far, z), (far, z)] for z in up])
 
 
-class Standing(NamedTuple):
-    """Poses with their middle above the origin and the lowest joint at height 0, and the room they take."""
-
-    poses: Array  # (T, N, 3), NaN where there is none
-    radius: float  # of a floor they all stand on
-    extent: tuple[float, float]  # from the floor's front edge up to the top, whichever way the floor is turned
-
-
-def standing(p3d: Array) -> Standing:
-    """The poses (T, N, 3), at least one of them with a joint, each put on the floor."""
-    on = np.isfinite(p3d).all(axis=-1, keepdims=True)
-    low, high = np.where(on, p3d, np.inf).min(1), np.where(on, p3d, -np.inf).max(1)
-    lifted = np.isfinite(low[:, 0])[:, None]
-    low, high = np.where(lifted, low, 0), np.where(lifted, high, 0)
-    base = np.concatenate([(low + high)[:, :2] / 2, low[:, 2:]], axis=-1)
-    poses = np.where(on, p3d - base[:, None], np.nan)
-    away = np.hypot(poses[..., 0], poses[..., 1])
-    radius = 1.08 * float(np.nanmax(away)) or 1.0
-    top = float(np.nanmax(away * _FLAT + poses[..., 2] * _UPRIGHT))
-    return Standing(poses, radius, (-radius * _FLAT, max(radius * _FLAT, top)))
-
-
 class Floor(Drawing):
     """Standing poses on a round floor, seen from a little above."""
 
     def __init__(self, axis: Any, body: Body, stood: Standing, named: bool = True) -> None:
         """named: write "camera" where it stands."""
-        from matplotlib.collections import LineCollection
+        from matplotlib.collections import EllipseCollection, LineCollection
         from matplotlib.patches import Ellipse
 
         super().__init__(axis, body)
@@ -159,19 +138,26 @@ class Floor(Drawing):
         self.lift = -self.scale * (low + high) / 2
         wide = 2 * stood.radius * self.scale
         look: dict[str, Any] = {"facecolor": _FLOOR, "edgecolor": SHADE, "linewidth": 1.2, "zorder": 0}
-        axis.add_patch(Ellipse((0, self.lift), wide, wide * _FLAT, **look))
+        axis.add_patch(Ellipse((0, self.lift), wide, wide * FLAT, **look))
         self.grid = axis.add_collection(LineCollection([], colors=SHADE, linewidths=0.7, zorder=1))
         self.shadow = axis.add_collection(LineCollection([], colors=_SHADOW, capstyle="round", zorder=2))
+        # How sure the model is of a joint: where else it may be, along the line of sight or, hidden, all around.
+        alike = {"units": "xy", "offsets": [], "offset_transform": axis.transData, "zorder": 2.5, "linewidths": 0.8,
+                 "clip_on": False}  # fmt: skip
+        self.around = axis.add_collection(EllipseCollection([], [], [], **alike), autolim=False)
+        self.along = axis.add_collection(LineCollection([], linewidths=1.8 * self.thickness, zorder=2.5))
         (self.camera,) = axis.plot([], [], "o", color=FAINT, ms=5 * self.thickness, zorder=2)
         text = "camera" if named else ""
         self.name = axis.text(0, 0, text, color=FAINT, fontsize=7, ha="center", va="top", zorder=2)
 
     def draw(self, step: int, yaw: float) -> None:
         """Draw pose `step`, all turned by `yaw` degrees from how the camera saw it."""
-        turned = view(yaw, _FROM_ABOVE)
+        turned = view(yaw, FROM_ABOVE)
         pose = self.stood.poses[step]
         points, depth = self._seen(pose, turned)
         self.put(self.bones(points, 0.5 - np.clip(depth / self.stood.radius, -1, 1) / 2))
+        if self.stood.errors is not None:
+            self._doubt(pose, self.stood.errors[step], self.stood.seen[step], turned)
         shade, _ = self._seen(pose * [1, 1, 0], turned)
         on = np.isfinite(shade[:, 0]).tolist()
         self.shadow.set_segments([shade[list(bone)] for bone in self.body.bones if on[bone[0]] and on[bone[1]]])
@@ -180,6 +166,20 @@ class Floor(Drawing):
         ((x, z),), (away,) = self._seen(np.array([[0, -self.stood.radius, 0]]), turned)
         self.camera.set_data([x], [z])
         self.name.set(position=(x, z - 0.05), visible=bool(away < -0.3 * self.stood.radius))
+
+    def _doubt(self, pose: Array, errors: Array, seen: NDArray[np.bool_], turned: Array) -> None:
+        from matplotlib.colors import to_rgba
+
+        known = np.isfinite(pose[:, 0]) & np.isfinite(errors)
+        along, around = np.flatnonzero(known & seen), np.flatnonzero(known & ~seen)
+        away = errors[along, None] * [0, 1, 0]
+        ends = np.stack([pose[along] - away, pose[along] + away], axis=1)
+        self.along.set_segments(self._seen(ends, turned)[0])
+        self.along.set_color([to_rgba(self.body.colours[joint], 0.3) for joint in along])
+        widths = 2 * self.scale * errors[around]
+        self.around.set(offsets=self._seen(pose[around], turned)[0], widths=widths, heights=widths, angles=0 * around)
+        self.around.set_facecolors([to_rgba(self.body.colours[joint], 0.1) for joint in around])
+        self.around.set_edgecolors([to_rgba(self.body.colours[joint], 0.3) for joint in around])
 
     def _seen(self, points: Array, turned: Array) -> tuple[Array, Array]:
         """(points in the axis, depth away from the viewer)"""

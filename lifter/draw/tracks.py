@@ -13,8 +13,10 @@ from posesynth.draw import FAINT, INK, PAPER, SHADE
 from posesynth.errors import InputError, did_you_mean, shown
 
 from ..data.pose_track import PoseTrack
+from ..data.poses import read_poses
 from .figure import HEAD, heading, label, new_axes, new_figure, written
-from .skeletons import Body, Floor, Screen, body_of, standing
+from .skeletons import DOUBT, Body, Floor, Screen, body_of
+from .standing import Standing, standing
 from .window import boxes, centred, following
 
 LONGEST = 300  # frames of a film
@@ -25,12 +27,20 @@ SIDES = (50.0, -40.0)  # a panel's two views, in degrees from the camera's
 _FOOT = 0.36  # inches
 
 
-def show(track: PoseTrack, out: str | os.PathLike[str], fps: float = 30, individual: str | None = None) -> str:
-    """Draw a track to `out`: an .mp4 or .gif that moves, or a .png of some frames as a panel for a paper.
+def show(
+    poses: PoseTrack | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    fps: float = 30,
+    individual: str | None = None,
+) -> str:
+    """Draw a track, or a file of one, to `out`: an .mp4 or .gif that moves, or a .png of some frames, for a paper.
 
     A film shows the 2D track, and beside it each individual in 3D on a turning floor, at the height of its lowest
-    joint; it begins as the camera sees it.  At most 300 frames are drawn, evenly chosen, `fps` of them a second.
+    joint, as large as it was filmed; it begins as the camera sees it. At most 300 frames are drawn, evenly chosen,
+    `fps` of them a second.
     A panel shows 5 frames with a pose, in 2D and in 3D from two sides.
+    Where the model has a confidence, a joint has a line as far along the line of sight as it expects to be wrong
+    in depth, one that was not seen a disc.
     individual: its name; left out, a film shows all (at most the 4 with most poses), a panel the one with most poses.
 
     Returns what was drawn, in one line.  Raises InputError where there is no pose to draw, an argument is not as
@@ -44,15 +54,17 @@ def show(track: PoseTrack, out: str | os.PathLike[str], fps: float = 30, individ
         raise InputError(f"{path}: ends in {shown(path.suffix)}; expected .mp4, .gif or .png")
     if ending == ".mp4" and which("ffmpeg") is None:
         raise InputError(f"{path}: .mp4 needs ffmpeg, which is not on the PATH; try {path.with_suffix('.gif')}")
-    chosen = _choose(track, individual, 1 if ending == ".png" else AT_ONCE)
+    track = poses if isinstance(poses, PoseTrack) else read_poses(poses)
+    named = track.source if isinstance(poses, PoseTrack) else os.fspath(poses)
+    chosen = _choose(track, named, individual, 1 if ending == ".png" else AT_ONCE)
     said = _panel(track, chosen[0], path) if ending == ".png" else _film(track, chosen, path, float(fps))
     names = ", ".join(track.individuals[a] for a in chosen)
     some = f"; {names[:80]} of {len(track.individuals)} individuals" if len(chosen) < len(track.individuals) else ""
     return f"{path}: {said}{some}"
 
 
-def _choose(track: PoseTrack, individual: str | None, most: int) -> list[int]:
-    """Indices of the individuals to draw, in the track's order."""
+def _choose(track: PoseTrack, named: str, individual: str | None, most: int) -> list[int]:
+    """Indices of the individuals to draw, in the track's order.  named: what an error calls the track."""
     lifted = np.isfinite(track.p3d).all(axis=-1).any(axis=-1).sum(axis=0)
     if individual is not None and individual not in track.individuals:
         known = ", ".join(track.individuals)[:100]
@@ -62,7 +74,7 @@ def _choose(track: PoseTrack, individual: str | None, most: int) -> list[int]:
     found = [a for a in wanted if lifted[a]]
     if not found:
         of = f" of {shown(individual)}" if individual else ""
-        raise InputError(f"{track.source[-120:]}: no frame{of} holds a pose; expected at least one to draw")
+        raise InputError(f"{named[-120:]}: no frame{of} holds a pose; expected at least one to draw")
     return sorted(sorted(found, key=lambda a: -int(lifted[a]))[:most])
 
 
@@ -74,11 +86,16 @@ def _film(track: PoseTrack, chosen: list[int], path: Path, fps: float) -> str:
     steps = np.linspace(0, total - 1, min(total, LONGEST)).round().astype(int)
     width, height, half = 9.6, 5.4, 4.5
     figure, body = new_figure(width, height), body_of(track)
-    heading(figure, Path(track.source).name or track.skeleton, f"lifted by {track.model}", body.sided)
+    _heading(figure, track, chosen, body)
     screen, floors = _stage(figure, track, chosen, body, steps, fps, half, height - HEAD - _FOOT - 0.06)
     counter = figure.text(0.21 / width, 0.5 * _FOOT / height, "", color=FAINT, fontsize=9, va="center",
                           parse_math=False)  # fmt: skip
-    bar = figure.add_axes((0.2, 0.47 * _FOOT / height, 0.8 - 0.21 / width, 0.006), xlim=(0, 1), facecolor=SHADE)
+    right = 1 - 0.21 / width
+    if track.confidence is not None:
+        look = {"color": FAINT, "fontsize": 8, "va": "center", "ha": "right"}
+        words = figure.text(right, 0.5 * _FOOT / height, DOUBT, **look)
+        right = words.get_window_extent().x0 / figure.bbox.width - 0.4 / width
+    bar = figure.add_axes((0.2, 0.47 * _FOOT / height, right - 0.2, 0.006), xlim=(0, 1), facecolor=SHADE)
     bar.set(xticks=[], yticks=[])
     bar.spines[:].set_visible(False)
     done = bar.axvspan(0, 0, color=FAINT, linewidth=0)
@@ -111,8 +128,9 @@ def _stage(
     floors = []
     for place, (a, name) in enumerate(zip(chosen, names, strict=True)):
         left, bottom = 4.89 + place % columns * wide, _FOOT + (rows - 1 - place // columns) * high
-        floors.append(Floor(new_axes(figure, left, bottom, wide, high), body, standing(track.p3d[:, a])))
-        label(floors[-1].axis, f"3D: {name}" if name else "3D, turning")
+        stood = _standing(track, slice(None), a)
+        floors.append(Floor(new_axes(figure, left, bottom, wide, high), body, stood))
+        label(floors[-1].axis, f"3D: {name}" if len(chosen) > 1 else "3D, turning")
     return screen, floors
 
 
@@ -133,7 +151,7 @@ def _writer(path: Path, fps: Any, figure: Any) -> Iterator[Callable[[], None]]:
 def _panel(track: PoseTrack, a: int, path: Path) -> str:
     lifted = np.flatnonzero(np.isfinite(track.p3d[:, a]).all(axis=-1).any(axis=-1))
     steps = lifted[np.linspace(0, len(lifted) - 1, min(len(lifted), COLUMNS)).round().astype(int)]
-    body, stood = body_of(track), standing(track.p3d[steps, a])
+    body, stood = body_of(track), _standing(track, steps, a)
     images = track.p2d[steps, a][:, None].astype(np.float64)
     # Rows are as high as what they hold, and not higher.
     low, high = boxes(images)
@@ -142,10 +160,11 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
     tall_3d = float(np.clip((stood.extent[1] - stood.extent[0]) / (2 * stood.radius), 0.45, 1.2))
     side, gap, top = 2.2, 0.24, HEAD + 0.22
     heights = [side * tall, side * tall_3d, side * tall_3d]
-    words = ["2D, as filmed", *(f"3D, from {abs(s):g}° {'left' if s > 0 else 'right'} of the camera" for s in SIDES)]
+    views = [f"3D, from {abs(s):g}° {'left' if s > 0 else 'right'} of the camera" for s in SIDES]
+    words = ["2D, as filmed", views[0] + (f"; {DOUBT}" if stood.errors is not None else ""), *views[1:]]
     width, height = side * max(len(steps), 2), top + sum(heights) + len(heights) * gap
     figure = new_figure(width, height)
-    heading(figure, Path(track.source).name or track.skeleton, f"lifted by {track.model}", body.sided)
+    _heading(figure, track, [a], body)
     for column, step in enumerate(steps):
         place = {"ha": "center", "va": "center", "parse_math": False}
         x, y = (column + 0.5) * side / width, 1 - (top - 0.1) / height
@@ -166,9 +185,19 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
     return f"{len(steps)} of {len(lifted):,} frames with a pose"
 
 
+def _standing(track: PoseTrack, steps: Any, a: int) -> Standing:
+    confidence = None if track.confidence is None else track.confidence[steps, a]
+    return standing(track.p3d[steps, a], track.p2d[steps, a], confidence)
+
+
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
 def _name(track: PoseTrack, step: int) -> str:
     frame = track.frames[step]
     return frame[-24:] if isinstance(frame, str) else f"frame {frame}"
+
+
+def _heading(figure: Any, track: PoseTrack, chosen: list[int], body: Body) -> None:
+    alone = track.individuals[chosen[0]] if len(chosen) == 1 else ""
+    heading(figure, Path(track.source).name or track.skeleton, alone, f"lifted by {track.model}", body.sided)

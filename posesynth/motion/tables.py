@@ -34,7 +34,7 @@ HEADER_ROWS = ("scorer", "individuals", "bodyparts", "coords")
 
 
 def read_table(path: str, names: Sequence[str] | None) -> Motion:
-    """A table of one frame a line, cells parted by commas or tabs.
+    """A table of one frame a line, cells parted by commas, tabs or semicolons, as in the first line.
 
     Three layouts: a header of ``joint_x,joint_y,joint_z`` (other columns, such as Anipose's errors
     and scores, are passed over); DeepLabCut's rows ``scorer``, ``bodyparts``, ``coords`` with x, y
@@ -42,9 +42,8 @@ def read_table(path: str, names: Sequence[str] | None) -> Motion:
     """
     rows = _rows(path)
     first = rows[0][1]
-    if any(_semicolons(cell, len(first)) for cell in first):
-        expected = "expected commas or tabs between columns, and points in numbers"
-        raise fault(path, rows[0][0], f"columns are separated by semicolons; {expected}")
+    if any(_semicolons(cell) for cell in first):
+        raise fault(path, rows[0][0], "holds commas and semicolons; expected one of them, and points in numbers")
     if first[0].lower() in HEADER_ROWS:
         columns, body = _deeplabcut_header(path, rows)
     elif any(cell and not _is_number(cell) for cell in first):
@@ -114,7 +113,7 @@ def reason(error: Exception) -> str:
 
 def _rows(path: str) -> list[Row]:
     lines = read_text(path)
-    delimiter = "," if any("," in line for line in lines[:1]) else "\t"
+    delimiter = next((delimiter for delimiter in ",\t;" if delimiter in lines[0]), "\t")
     reader = csv.reader(lines, delimiter=delimiter)
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
@@ -125,10 +124,10 @@ def _rows(path: str) -> list[Row]:
     return rows
 
 
-def _semicolons(cell: str, columns: int) -> bool:
-    """Whether a cell is several: of a line without a comma or a tab, or of numbers with decimal commas."""
+def _semicolons(cell: str) -> bool:
+    """Whether a cell is several: numbers with decimal commas between semicolons."""
     parts = cell.split(";")
-    return len(parts) > 1 and (columns == 1 or all(_is_number(part.strip()) for part in parts))
+    return len(parts) > 1 and all(_is_number(part.strip()) for part in parts)
 
 
 def _is_number(cell: str) -> bool:

@@ -22,6 +22,8 @@ SECTIONS = {
     "memory": "storage",
     "start": "storage",
     "training": "training",
+    "adaptation": "adaptation",
+    "limit": "limit",
     "images": "images",
 }
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"

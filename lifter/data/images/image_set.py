@@ -48,12 +48,12 @@ class ImageSet:
     @property
     def keypoints(self) -> Array:
         """(n, K, 2) float64 of all annotations; NaN where not labelled."""
-        return np.array([a.keypoints for a in self.annotations]).reshape(-1, len(self.names), 2)
+        return np.array([a.keypoints for a in self.annotations]).reshape(len(self.annotations), len(self.names), 2)
 
     @property
     def visible(self) -> Mask:
         """(n, K) bool of all annotations."""
-        return np.array([a.visible for a in self.annotations], np.bool_).reshape(-1, len(self.names))
+        return np.array([a.visible for a in self.annotations], np.bool_).reshape(len(self.annotations), len(self.names))
 
     def images(self) -> tuple[str, ...]:
         """The paths of the images, each once."""

@@ -62,7 +62,7 @@ def _read_file(path: str) -> ImageSet:
             return read_lsp(path)
         if "RELEASE" in found:
             return read_mpii_mat(path)
-        some = ", ".join(quote(name, 20) for name in list(found)[:6]) or "nothing"
+        some = ", ".join(quote(name, 20) for name in found[:6]) or "nothing"
         raise fault(path, None, f"holds {some}; expected 'joints' (LSP) or 'RELEASE' (MPII)")
     if ending == ".json":
         return _read_json(path, parse_json(path, MAX_JSON))

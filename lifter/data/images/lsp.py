@@ -22,12 +22,17 @@ LSP_JOINTS = (
 
 def read_lsp(path: str) -> ImageSet:
     """The set of a ``joints.mat``, LSP or extended."""
-    joints = np.asarray(read_mat(path, "joints"))
+    joints = read_mat(path, "joints")
+    if not isinstance(joints, np.ndarray):
+        raise fault(path, None, "joints: no array; expected (3, 14, N) of LSP or (14, 3, N) of LSP-extended")
     if joints.ndim == 2:
         joints = joints[..., None]  # MATLAB drops a last axis of 1
-    if joints.dtype.kind not in "fiu" or joints.ndim != 3 or {*joints.shape[:2]} != {3, 14} or not joints.shape[2]:
-        found = f"joints: {joints.dtype} of shape {joints.shape}"
-        raise fault(path, None, f"{found}; expected numbers (3, 14, N) of LSP or (14, 3, N) of LSP-extended")
+    if joints.ndim != 3 or {*joints.shape[:2]} != {3, 14} or not joints.shape[2]:
+        raise fault(
+            path,
+            None,
+            f"joints: of shape {joints.shape}; expected numbers (3, 14, N) of LSP or (14, 3, N) of LSP-extended",
+        )
     extended = joints.shape[0] == 14
     points = (joints.transpose(2, 0, 1) if extended else joints.transpose(2, 1, 0)).astype(np.float64)  # (N, 14, 3)
     flag = points[..., 2]

@@ -19,6 +19,10 @@ MPII_JOINTS = (
     *("pelvis", "thorax", "upper_neck", "head_top"),
     *("right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist"),
 )
+_FIELDS = (  # a release has many more
+    *("annolist", "image", "name", "annorect", "annopoints", "point"),
+    *("id", "x", "y", "is_visible", "scale", "objpos"),
+)
 _SIDE = 200.0  # pixels of a box whose scale is 1
 
 
@@ -44,26 +48,26 @@ def read_mpii_json(path: str, document: list[Any]) -> ImageSet:
 
 def read_mpii_mat(path: str) -> ImageSet:
     """The persons of the release's training images who have joints; its test images have none."""
-    release = read_mat(path, "RELEASE", structs=True)
+    release = _several(path, "RELEASE", read_mat(path, "RELEASE", _FIELDS))
     images, boxes, points, seen = [], [], [], []
-    for n, entry in enumerate(_several(getattr(release, "annolist", None))):
+    for n, entry in enumerate(_several(path, "RELEASE.annolist", release[0].get("annolist") if release else None)):
         where = f"RELEASE.annolist({n + 1})"
-        for person in _several(getattr(entry, "annorect", None)):
-            marks = _several(getattr(getattr(person, "annopoints", None), "point", None))
+        for person in _several(path, f"{where}.annorect", entry.get("annorect")):
+            annopoints = _several(path, f"{where}: annopoints", person.get("annopoints"))
+            marks = _several(path, f"{where}: point", annopoints[0].get("point") if annopoints else None)
             if not marks:
                 continue
-            name = getattr(getattr(entry, "image", None), "name", None)
-            images.append(inside(path, f"{where}.image.name", name))
+            image = _several(path, f"{where}.image", entry.get("image"))
+            images.append(inside(path, f"{where}.image.name", image[0].get("name") if image else None))
             boxes.append(_person_box(path, where, person))
-            where = f"{where}.annorect"
             xy, visible = np.full((16, 2), np.nan), np.zeros(16, np.bool_)
             for mark in marks:
-                k = _number(path, f"{where}: id", getattr(mark, "id", None))
+                k = _number(path, f"{where}: id", mark.get("id"))
                 if k not in range(16):
                     raise fault(path, None, f"{where}: joint id {k:g}; expected 0 to 15")
-                xy[int(k)] = [_number(path, f"{where}: {axis}", getattr(mark, axis, None)) for axis in "xy"]
-                flag = getattr(mark, "is_visible", 1)  # a number, a text, or empty; head and neck have none
-                visible[int(k)] = str(flag) not in ("0", "0.0")
+                xy[int(k)] = [_number(path, f"{where}: {axis}", mark.get(axis)) for axis in "xy"]
+                flag = mark.get("is_visible")  # a number, a text, empty, or not there
+                visible[int(k)] = not (isinstance(flag, float | str) and flag in (0.0, "0"))
             points.append(xy)
             seen.append(visible)
     if not points:
@@ -73,13 +77,13 @@ def read_mpii_mat(path: str) -> ImageSet:
     return image_set(path, "MPII", MPII_JOINTS, paths, boxes, np.array(points), np.array(seen))
 
 
-def _person_box(path: str, where: str, person: Any) -> Box | None:
-    scale, center = getattr(person, "scale", None), getattr(person, "objpos", None)
-    values = [scale, getattr(center, "x", None), getattr(center, "y", None)]
+def _person_box(path: str, where: str, person: dict[str, Any]) -> Box | None:
+    center = _several(path, f"{where}: objpos", person.get("objpos")) or [{}]
+    values = [person.get("scale"), center[0].get("x"), center[0].get("y")]
     if any(value is None or np.size(value) == 0 for value in values):
         return None
     names = ("scale", "objpos.x", "objpos.y")
-    s, x, y = (_number(path, f"{where}.{name}", value) for name, value in zip(names, values, strict=True))
+    s, x, y = (_number(path, f"{where}: {name}", value) for name, value in zip(names, values, strict=True))
     return _box(x, y, s)
 
 
@@ -88,17 +92,19 @@ def _box(x: float, y: float, scale: float) -> Box | None:
     return (float(x - side / 2), float(y - side / 2), side, side) if side > 0 else None
 
 
-def _several(found: Any) -> list[Any]:
-    """A MATLAB struct array as a list: one struct comes without its array, none as an empty one."""
-    if found is None:
+def _several(path: str, where: str, found: Any) -> list[dict[str, Any]]:
+    """The entries of a struct array; none where there is nothing, or an empty matrix in its place."""
+    if found is None or (len(found) if isinstance(found, str) else np.size(found)) == 0:
         return []
-    return list(found.reshape(-1)) if isinstance(found, np.ndarray) else [found]
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise fault(path, None, f"{where}: {shown(found)}; expected a struct")
+    return found
 
 
 def _number(path: str, where: str, value: Any) -> float:
-    if not isinstance(value, int | float | np.number) or not abs(float(value)) < 1e30:  # nor NaN
+    if not isinstance(value, float) or not abs(value) < 1e30:  # nor NaN
         raise fault(path, None, f"{where}: {shown(value)}; expected a number")
-    return float(value)
+    return value
 
 
 def _numbers(path: str, where: str, value: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:

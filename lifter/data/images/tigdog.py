@@ -44,7 +44,9 @@ def read_tigdog(folder: str) -> ImageSet:
             path = os.path.join(folder, "landmarks", animal, f"{shot}.mat")
             if not os.path.isfile(path):
                 continue
-            frames = read_mat(path, "landmarks").reshape(-1)
+            frames = read_mat(path, "landmarks")
+            if not isinstance(frames, list):
+                raise fault(path, None, "landmarks: no cell array; expected a cell for each frame")
             if len(frames) < last - first + 1:
                 expected = f"expected {last - first + 1}, as in ranges.mat"
                 raise fault(path, None, f"landmarks: {len(frames)} frames; {expected}")
@@ -61,23 +63,21 @@ def read_tigdog(folder: str) -> ImageSet:
 
 def _ranges(path: str) -> list[tuple[int, int, int]]:
     """(shot, first frame, last frame) of each shot, both frames included."""
-    found = np.asarray(read_mat(path, "ranges"))
-    whole = found.ndim == 2 and found.shape[1:] == (3,) and found.dtype.kind in "fiu" and (found == found.round()).all()
+    stored = read_mat(path, "ranges")
+    found = np.array(stored if isinstance(stored, np.ndarray) else [], np.float64)
+    whole = found.ndim == 2 and found.shape[1:] == (3,) and bool((found == found.round()).all())
     if not whole or (found < 0).any() or (found[:, 2] < found[:, 1]).any() or (found > 1e8).any():
-        raise fault(path, None, f"ranges: {found.dtype} of shape {found.shape}; expected shot, first, last of each")
-    return [(int(shot), int(first), int(last)) for shot, first, last in found]
+        raise fault(path, None, f"ranges: of shape {found.shape}; expected shot, first, last of each")
+    return [(int(row[0]), int(row[1]), int(row[2])) for row in found]
 
 
 def _frame(path: str, n: int, entry: Any) -> Any:
     """(19, 3): x, y and visibility of one frame, the first two fields of its struct."""
-    try:
-        while entry.dtype.names is None:  # a cell within the cell
-            entry = entry.reshape(-1)[0]
-        record = entry.reshape(-1)[0]
-        positions, visible = np.asarray(record[0], np.float64), np.asarray(record[1], np.float64).reshape(-1)
-        if positions.shape != (19, 2) or visible.shape != (19,):
-            raise ValueError(f"positions {positions.shape}, visibility {visible.shape}")
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
+    while isinstance(entry, list) and entry and isinstance(entry[0], list):  # a cell within the cell
+        entry = entry[0]
+    fields = list(entry[0].values()) if isinstance(entry, list) and entry and isinstance(entry[0], dict) else []
+    if len(fields) < 2 or np.shape(fields[0]) != (19, 2) or np.size(fields[1]) != 19:
+        found = " and ".join(str(np.shape(field)) for field in fields[:2]) or "nothing"
         expected = "expected a struct of positions (19, 2) and visibility (19, 1)"
-        raise fault(path, None, f"landmarks: frame {n + 1}: {str(error)[:80]}; {expected}") from None
-    return np.column_stack([positions, visible])
+        raise fault(path, None, f"landmarks: frame {n + 1}: {found}; {expected}")
+    return np.column_stack([fields[0], np.reshape(fields[1], -1)])
