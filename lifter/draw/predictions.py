@@ -106,11 +106,11 @@ class _Stage:
         tall = max(high, _LOWEST)
         lifted = np.flatnonzero(np.isfinite(track.p3d).all(axis=(-2, -1)).any(axis=0)).tolist()
         columns = 1 if len(lifted) <= 2 else 2
-        left = max(0.2 + wide + 0.2, _HEADING - columns * _SIDE)  # of the poses
+        left = max(0.2 + wide + 0.3, _HEADING - columns * _SIDE)  # of the poses
         width, height = left + columns * _SIDE + 0.1, HEAD + tall + _FOOT
         body, self.figure = body_of(track), new_figure(width, height)
         heading(self.figure, Path(track.source).name, "", f"2D and 3D by {track.model}", body.sided)
-        place = ((left - wide) / 2, _FOOT + (tall - high) / 2, wide, high)
+        place = ((left - 0.1 - wide) / 2, _FOOT + (tall - high) / 2, wide, high)
         self.photo = Photo(new_axes(self.figure, *place), body, track, region)
         self.floors: list[tuple[float, Floor]] = []
         doubt = [None if track.confidence is None else track.confidence[:, a] for a in range(len(track.individuals))]
@@ -119,6 +119,7 @@ class _Stage:
             x, top = left + n % columns * _SIDE, _FOOT + tall - n // columns * tall / 2
             axis = new_axes(self.figure, x, top - tall / 2 + 0.1, _SIDE, tall / 2 - 0.1 - _LABEL)
             self.floors.append((yaw, Floor(axis, body, standing(track.p3d[:, a], given[:, a], doubt[a]))))
+            self.floors[-1][1].around.set_clip_on(True)  # or discs lie over the photograph
             whose = f"{track.individuals[a]}: {words}" if track.individuals[a] else words
             look = {"color": FAINT, "fontsize": 8.5, "va": "top", "parse_math": False}
             self.figure.text((x + 0.05) / width, top / height, whose, **look)
