@@ -145,6 +145,8 @@ def load_image_model(
 
 def _last_stage(model: str) -> str:
     """The run of the last stage that is done, where `model` holds several."""
+    if not os.path.exists(model):
+        raise InputError(f"{model[:100]}: is not there; expected what `lifter train-images` wrote, or a stage of it")
     stages = [os.path.join(model, stage) for stage in ("nms", "landmarks")]
     for stage in stages:
         if os.path.exists(os.path.join(stage, "model.safetensors")):

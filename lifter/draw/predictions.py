@@ -120,7 +120,7 @@ class _Stage:
             axis = new_axes(self.figure, x, top - tall / 2 + 0.1, _SIDE, tall / 2 - 0.1 - _LABEL)
             self.floors.append((yaw, Floor(axis, body, standing(track.p3d[:, a], given[:, a], doubt[a]))))
             self.floors[-1][1].around.set_clip_on(True)  # or discs lie over the photograph
-            whose = f"{track.individuals[a]}: {words}" if track.individuals[a] else words
+            whose = f"{track.individuals[a][:12]}, {words[4:]}" if track.individuals[a] else words
             look = {"color": FAINT, "fontsize": 8.5, "va": "top", "parse_math": False}
             self.figure.text((x + 0.05) / width, top / height, whose, **look)
         notes = [f"○ confidence under {min_confidence:g}: not lifted"] if min_confidence > 0 else []
