@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 PINS := pyproject.toml requirements.lock
 
-.PHONY: help demo test test-long bench lint docs clean
+.PHONY: help demo test test-long bench curves lint sheet docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,7 +17,9 @@ help:
 	@echo "make test          lint, documentation, test suite"
 	@echo "make test-long     the checks that take minutes"
 	@echo "make bench         the figures of docs/benchmarks.md, measured here"
+	@echo "make curves        docs/images/curves.png, trained here in a few minutes"
 	@echo "make lint          ruff, mypy, import-linter"
+	@echo "make sheet         the contact sheet of docs/images.md"
 	@echo "make docs          the documentation, strictly, into site/"
 	@echo "make clean         remove what the targets above made"
 
@@ -43,11 +45,17 @@ test-long: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python -m tests.benchmarks
 
+curves: .venv/dev.stamp
+	$(BIN)/python -m tests.benchmarks.curves
+
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+sheet: .venv/dev.stamp
+	$(BIN)/python examples/contact_sheet.py docs/images/rendered.jpg
 
 docs: .venv/dev.stamp
 	$(BIN)/zensical build --clean --strict

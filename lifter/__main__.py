@@ -1,5 +1,17 @@
-"""``python -m lifter`` is the ``lifter`` command."""
+"""The ``lifter`` command, and ``python -m lifter``."""
 
-from .cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line.  What it needs is imported here, where Ctrl-C ends it as it does later on."""
+    try:
+        from .cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -43,7 +43,8 @@ def lifter() -> None:
 @click.option("--precision", type=click.Choice(PRECISIONS), help="Of the network's arithmetic.")
 @click.option("--from", "source", metavar="-|SET", help="Samples of a pipe (posesynth stream) or a stored set.")
 @click.option("--init", metavar="MODEL", help="Begin with the weights of a model or run of the same joints.")
-def train(preset: str, config_file: str | None, out: str, source: str | None, **given: Any) -> None:
+@click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard, too: OUT/tensorboard.")
+def train(preset: str, config_file: str | None, out: str, source: str | None, tensorboard: bool, **given: Any) -> None:
     """Train a network.  The same command again goes on where it was stopped."""
     config = PRESETS[preset]
     if config_file is not None:
@@ -52,7 +53,7 @@ def train(preset: str, config_file: str | None, out: str, source: str | None, **
     if source is not None and "skeleton" in values:
         raise InputError("--skeleton: the samples of --from bring theirs; expected one of the two")
     config = config.with_values(**values)
-    _train(config, out, source)
+    _train(config, out, source, tensorboard)
 
 
 @lifter.command("train-images")
@@ -68,7 +69,8 @@ def train(preset: str, config_file: str | None, out: str, source: str | None, **
 @click.option("--learning-rate", type=float, help="Of Adam.")
 @click.option("--labels", type=Size(0), help="Only so many images, over and over; 0 for all.")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="Of the network's arithmetic.")
-def train_images(stage: str, preset: str, config_file: str | None, out: str, **given: Any) -> None:
+@click.option("--tensorboard", is_flag=True, help="Write the logs for TensorBoard, too: OUT/STAGE/tensorboard.")
+def train_images(stage: str, preset: str, config_file: str | None, out: str, tensorboard: bool, **given: Any) -> None:
     """Train 2D landmarks on images, stage by stage.  The same command again goes on where it was stopped."""
     values = {name: value for name, value in given.items() if value is not None}
     configs = []
@@ -80,7 +82,7 @@ def train_images(stage: str, preset: str, config_file: str | None, out: str, **g
             raise InputError(f"{config_file}: stage: is {config.stage}; expected none there, as --stage says it")
         configs.append(config.with_values(**values))
     for config in configs:
-        _train_stage(config, out)
+        _train_stage(config, out, tensorboard)
 
 
 @lifter.command()
@@ -257,7 +259,7 @@ def _pipeline() -> Any:
     return load, lift_file
 
 
-def _train(config: Config, out: str, where: str | None) -> None:
+def _train(config: Config, out: str, where: str | None, tensorboard: bool) -> None:
     try:
         from lifter.sources import source_of
         from lifter.training import train as run
@@ -266,17 +268,21 @@ def _train(config: Config, out: str, where: str | None) -> None:
     source = None if where is None else source_of(where)
     names = ("L_sym", "L_el", "L_ed")
     more = "; for more steps begin another --out with --init"
-    if _watched(config, out, names, lambda show: run(config, out, source=source, progress=show), more):
+
+    def start(show: Any) -> Any:
+        return run(config, out, source=source, progress=show, tensorboard=tensorboard)
+
+    if _watched(config, out, names, start, more):
         _draw_curves(out)
 
 
-def _train_stage(config: ImageConfig, out: str) -> None:
+def _train_stage(config: ImageConfig, out: str, tensorboard: bool) -> None:
     try:
         from lifter.image_training import train_stage
     except ModuleNotFoundError as error:
         raise InputError(f"training on images needs {error.name}: pip install 'posesynth[lifter,images]'") from None
     folder = os.path.join(out, config.stage)
-    if _watched(config, folder, (), lambda show: train_stage(config, out, progress=show)):
+    if _watched(config, folder, (), lambda show: train_stage(config, out, progress=show, tensorboard=tensorboard)):
         _draw_curves(folder)
         _draw_stage(folder)
 

@@ -101,7 +101,7 @@ class ImageConfig(RunConfig):
 
 
 _PAPER = ImageConfig()
-_SMALL = ImageConfig(size=64, width=32, sigma=2.5, batch=32, learning_rate=1e-3, schedule="one-cycle")
+_SMALL = ImageConfig(size=64, width=32, sigma=2.5, batch=32, learning_rate=2e-3, schedule="one-cycle")
 _DEBUG = ImageConfig(
     size=64, width=4, code=16, sigma=2.5, steps=8, batch=4, learning_rate=1e-3, schedule="one-cycle", precision="32"
 )
@@ -116,11 +116,11 @@ PRESETS: Mapping[str, Mapping[str, ImageConfig]] = {
         "nms": _PAPER.with_values(stage="nms", target=1e-3, steps=200_000),
     },
     "small": {
-        "autoencoder": _SMALL.with_values(steps=6000),
-        "skip2": _SMALL.with_values(stage="skip2", steps=800),
-        "skip1": _SMALL.with_values(stage="skip1", steps=800),
-        "landmarks": _SMALL.with_values(stage="landmarks", steps=4000),
-        "nms": _SMALL.with_values(stage="nms", steps=4000),
+        "autoencoder": _SMALL.with_values(steps=7000),
+        "skip2": _SMALL.with_values(stage="skip2", steps=600),
+        "skip1": _SMALL.with_values(stage="skip1", steps=600),
+        "landmarks": _SMALL.with_values(stage="landmarks", steps=4500),
+        "nms": _SMALL.with_values(stage="nms", steps=4500),
     },
     "debug": {stage: _DEBUG.with_values(stage=stage) for stage in STAGES},
 }

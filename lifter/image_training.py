@@ -9,6 +9,7 @@ from collections.abc import Callable
 from lifter.image_config import STAGES, ImageConfig
 from lifter.image_sources import ImageSource, source_of
 from lifter.image_step import ImageStep
+from lifter.log import summary_writer
 from lifter.training import Progress, Summary, make_folder, new_fabric, run
 from posesynth.errors import InputError
 from posesynth.skeleton import Skeleton, load_skeleton
@@ -24,12 +25,15 @@ def train_stage(
     *,
     source: Callable[[ImageConfig, Skeleton], ImageSource] = source_of,
     progress: Progress | None = None,
+    tensorboard: bool = False,
 ) -> Summary:
     """Train the stage of `config` in the folder OUT/STAGE, with OUT/STAGE-BEFORE's networks; go on where it ended.
 
-    source: makes the source of images; by default what `config.images` names.  progress, errors: see
+    source: makes the source of images; by default what `config.images` names.  progress, tensorboard, errors: see
     `lifter.training.train`.  InputError as well where the stage before is not there, not done, or of another shape.
     """
+    if tensorboard:
+        summary_writer()
     fabric = new_fabric(config)
     if config.batch % fabric.world_size:
         raise InputError(f"batch: is {config.batch} for {fabric.world_size} ranks; expected a multiple of them")
@@ -43,7 +47,7 @@ def train_stage(
 
     folder = os.path.join(out, config.stage)
     make_folder(os.fspath(out))
-    return run(fabric, config, folder, learner, images.batches, progress, LOG_EVERY, VALIDATE_EVERY)
+    return run(fabric, config, folder, learner, images.batches, progress, tensorboard, LOG_EVERY, VALIDATE_EVERY)
 
 
 def before(config: ImageConfig, out: str | os.PathLike[str]) -> str | None:

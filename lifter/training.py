@@ -2,6 +2,7 @@
 
 OUT/config.yaml      the resolved configuration
 OUT/log.jsonl        losses and rates, a line every LOG_EVERY steps
+OUT/tensorboard/     the same for TensorBoard, if asked for
 OUT/checkpoints/     the last two
 OUT/model.*          the network, once it is trained; what `lifter.load` reads
 
@@ -9,7 +10,6 @@ OUT/model.*          the network, once it is trained; what `lifter.load` reads
 """
 
 import fcntl
-import json
 import logging
 import os
 import signal
@@ -27,6 +27,7 @@ from lightning_fabric import Fabric
 from lifter.checkpoint import Checkpoints
 from lifter.config import Config
 from lifter.learner import Learner, NonFiniteError, learning_rate
+from lifter.log import JsonLog, Log, TensorBoardLog, summary_writer
 from lifter.run_config import RunConfig, read_config
 from lifter.sources import LiveSource, Source
 from lifter.step import Step
@@ -72,14 +73,18 @@ def train(
     *,
     source: Source | None = None,
     progress: Progress | None = None,
+    tensorboard: bool = False,
 ) -> Summary:
     """Train a network as `config` says, in the folder `out`; go on where an earlier call ended.
 
     source: where samples come from instead of the generator; then its skeleton counts.  progress: called with (step,
-    losses).  The model of `config.init` has the same joints, whatever its ranges.
+    losses).  tensorboard: write the log for TensorBoard, too, to OUT/tensorboard.  The model of `config.init` has the
+    same joints, whatever its ranges.
     Raises InputError: another run is in `out`, a source that cannot feed the run, a loss that is not a number.
     Raises Stopped after SIGINT, SIGTERM or SIGUSR1; a second SIGINT ends at once.
     """
+    if tensorboard:
+        summary_writer()
     fabric = new_fabric(config)
     config, skeleton = _resolved(config, source, fabric)
     live = source or LiveSource(skeleton, config.seed, pin_memory=fabric.device.type == "cuda")
@@ -87,7 +92,7 @@ def train(
     def learner() -> Step:
         return Step(fabric, skeleton, config, LOG_EVERY, VALIDATION_SAMPLES)
 
-    return run(fabric, config, out, learner, live.batches, progress, LOG_EVERY, VALIDATE_EVERY)
+    return run(fabric, config, out, learner, live.batches, progress, tensorboard, LOG_EVERY, VALIDATE_EVERY)
 
 
 def run(
@@ -97,6 +102,7 @@ def run(
     new_learner: Callable[[], Learner[Batch]],
     batches_of: Batches[Batch],
     progress: Progress | None,
+    tensorboard: bool,
     log_every: int,
     validate_every: int,
 ) -> Summary:
@@ -110,12 +116,12 @@ def run(
         step = new_learner()
         checkpoints = Checkpoints(os.path.join(folder, "checkpoints"))
         first = _begin(step, checkpoints)
-        log = _Log(os.path.join(folder, "log.jsonl"), first, fabric.global_rank == 0)
         batches = iter(batches_of(first, config.steps, config.batch))
         batch = next(batches) if first < step.steps else None  # compiles, which is no part of a step
         fabric.barrier()  # no rank looks at the folder any more
         if fabric.global_rank == 0:
             _save_config(config, folder)
+        logs = _logs(folder, first, tensorboard and first < step.steps) if fabric.global_rank == 0 else []
         begun = saved = logged = time.monotonic()
         waiting, done, read, validation = 0.0, first, first, dict[str, float]()
 
@@ -141,7 +147,8 @@ def run(
                     if done % validate_every == 0 or done == step.steps:
                         validation = step.validate(done)
                         record["validation"] = validation
-                    log.write(record)
+                    for log in logs:
+                        log.write(record)
                     logged = now
                     if progress:
                         progress(done, losses)
@@ -155,6 +162,9 @@ def run(
                 waiting += time.monotonic() - before
         except NonFiniteError as error:
             raise _not_a_number(config, folder, _bad_step(step, error, read, done)) from None
+        finally:
+            for log in logs:
+                log.close()
         spent = time.monotonic() - begun
         if not validation:
             validation = step.validate(done)
@@ -298,6 +308,13 @@ def _save_config(config: RunConfig, folder: str) -> None:
         _replace(path, config.yaml())
 
 
+def _logs(folder: str, first: int, tensorboard: bool) -> list[Log]:
+    logs: list[Log] = [JsonLog(os.path.join(folder, "log.jsonl"), first)]
+    if tensorboard:
+        logs.append(TensorBoardLog(os.path.join(folder, "tensorboard"), first))
+    return logs
+
+
 def _replace(path: str, text: str) -> None:
     """A file of this text at `path`, whole or not at all."""
     with open(path + ".partial", "w", encoding="utf-8") as file:
@@ -356,26 +373,3 @@ def _not_a_number(config: RunConfig, folder: str, bad: int) -> InputError:
         f"{folder}: step {bad + 1}: the loss or a weight is not a number (samples {bad * config.batch} to "
         f"{(bad + 1) * config.batch - 1}); expected a lower learning_rate; the last checkpoint is kept"
     )
-
-
-class _Log:
-    """JSON lines; what an interrupted run had written beyond its checkpoint is cut off."""
-
-    def __init__(self, path: str, first: int, writes: bool) -> None:
-        self._path, self._writes = path, writes
-        if not writes or not os.path.exists(path):
-            return
-        kept = []
-        with open(path, encoding="utf-8", errors="replace") as file:
-            for line in file:
-                try:
-                    if line.endswith("\n") and json.loads(line)["step"] <= first:
-                        kept.append(line)
-                except (ValueError, KeyError, TypeError):
-                    break
-        _replace(path, "".join(kept))
-
-    def write(self, record: dict[str, Any]) -> None:
-        if self._writes:
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")

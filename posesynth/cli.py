@@ -252,7 +252,9 @@ def _names(value: str) -> tuple[str, ...]:
 @posesynth.command()
 @_skeleton_option
 @click.option("--n", type=Size(least=1), required=True, help="How many samples: 1000, 1e6, 25M, 1.5G.")
-@click.option("--out", help="PATH.zarr, PATH.h5 or s3://bucket/path.zarr.  Default: NAME.zarr here.")
+@click.option(
+    "--out", help="PATH.zarr, PATH.h5 or s3://bucket/path.zarr; a folder with --images.  Default: NAME.zarr here."
+)
 @_seed_option
 @click.option("--shard", type=Size(least=1), default=2**20, help="Samples a shard.  Default: 2^20 (1,048,576).")
 @click.option(
@@ -268,16 +270,24 @@ def _names(value: str) -> tuple[str, ...]:
 )
 @click.option("--dask", metavar="ADDRESS", help="Write shards on the workers of this Dask scheduler.")
 @click.option("--shards", type=Shards(), help="Only shards A..B-1, for job arrays; whoever runs last finishes the set.")
+@click.option("--images", is_flag=True, help="Write pictures of the poses and their labels instead, into a folder.")
+@click.option("--size", type=int, default=256, show_default=True, help="With --images: pixels a side, 32 to 2048.")
+@click.option("--backgrounds", help="With --images: a folder of photographs to stand behind the bodies.")
 @_sampling_options
 def generate(
     skeleton: str, n: int, out: str | None, seed: int, shard: int, arrays: str, dtype: str, workers: int,
-    dask: str | None, shards: tuple[int, int] | None, **sampling: Any,
+    dask: str | None, shards: tuple[int, int] | None, images: bool, size: int, backgrounds: str | None, **sampling: Any,
 ) -> None:  # fmt: skip
     """Write N samples to disk or to an object store.
 
     Stopped or killed, the same command goes on where it was; run on a finished set, it checks it and changes
     nothing.  The bytes depend on the skeleton, the seed and the arrays alone.
     """
+    _check_kind(images)
+    if images:
+        made = _skeleton(skeleton, **sampling)
+        _generate_images(made, n, out if out is not None else f"{made.name}-images", seed, size, backgrounds)
+        return
     from . import store
 
     if dask is not None and workers != 1:
@@ -308,6 +318,31 @@ def generate(
     kept = f", {done.reused} there already" if done.reused else ""
     state = "the set is complete" if done.complete else "the other shards are still to come"
     print(f"{target}: {_count(done.written, 'shard')} written{kept}; {state}")
+
+
+def _check_kind(images: bool) -> None:
+    """Raise InputError on an option of stored poses with --images, or of images without."""
+    of_poses, of_images = ("shard", "arrays", "dtype", "workers", "dask", "shards"), ("size", "backgrounds")
+    context = click.get_current_context()
+    for name in of_poses if images else of_images:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            expected = "expected none with --images" if images else "expected --images with it"
+            raise InputError(f"--{name}: is for {'stored poses' if images else 'images'}; {expected}")
+
+
+def _generate_images(skeleton: Any, n: int, out: str, seed: int, size: int, backgrounds: str | None) -> None:
+    from .render import render, write_images
+
+    try:
+        with _told_of_compiling():
+            render(skeleton, seed, 0, 1, 32, threads=1)
+        with _bar(n, "images") as bar:
+            done = write_images(skeleton, out, n, seed=seed, size=size, backgrounds=backgrounds, progress=bar.update)
+    except KeyboardInterrupt:
+        print(f"stopped; the same command goes on from what is in {out}", file=sys.stderr)
+        raise
+    kept = f", {done.reused:,} there already" if done.reused else ""
+    print(f"{out}: {_count(done.written, 'image')} written{kept}; the set is complete")
 
 
 def _make_ready() -> None:
@@ -447,7 +482,7 @@ def coverage(
 ) -> None:  # fmt: skip
     """Tell which share of real motion lies inside a skeleton's ranges, and where it leaks.
 
-    MOTION: BVH, AMC, or joint positions as CSV, NPZ or NPY.
+    MOTION: BVH, AMC, or joint positions as CSV, NPZ, NPY or Label3D .mat.
     """
     import json
 

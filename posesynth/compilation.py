@@ -81,6 +81,7 @@ class _KernelCache:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = f"{function.__module__}.{function.__qualname__}"
+        self._folder = os.path.dirname(function.__code__.co_filename)
         self._on = True
 
     @property
@@ -137,15 +138,19 @@ class _KernelCache:
         directory = _directory() if self._on else None
         if directory is None:
             return None
-        key = repr((sig, codegen.magic_tuple(), numba.__version__, getattr(config, "OPT", None), _sources_digest()))
+        sources = _sources_digest(self._folder)
+        key = repr((sig, codegen.magic_tuple(), numba.__version__, getattr(config, "OPT", None), sources))
         return directory / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.kernel"
 
 
 @cache
-def _sources_digest() -> str:
-    """Of every file that a stage stands in: all are imported before a kernel is first called."""
+def _sources_digest(folder: str) -> str:
+    """Of every file that a stage stands in, in a kernel's folder and those around it.
+
+    These are imported before a kernel of the folder is first called; a package below may come later, or never.
+    """
     digest = hashlib.sha256()
-    for path in sorted({*_sources, __file__}):
+    for path in sorted(path for path in {*_sources, __file__} if folder.startswith(os.path.dirname(path))):
         digest.update(Path(path).read_bytes())
     return digest.hexdigest()
 

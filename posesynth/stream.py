@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,8 @@ from .skeleton import Skeleton
 SLAB_BYTES = 4 * 2**20  # made in one go: less spends its time handing over, more falls out of the cache
 MOST_BATCHES = 256  # in a slab: tiny batches would keep the first one waiting
 MOST_THREADS = 4  # some 28 million samples/s: no training step eats more
+
+Item = TypeVar("Item")
 
 
 @dataclass(slots=True, eq=False)
@@ -88,62 +90,53 @@ class TensorBatch:
         return {name: tensor for name in FIELDS if (tensor := getattr(self, name)) is not None}
 
 
-class PoseStream(IterableDataset[TensorBatch]):
-    """Ready-made batches of samples start..stop-1 of the endless set (skeleton, seed), in order.
+class IndexedStream(IterableDataset[Item]):
+    """Batches that are functions of the index alone, in order, shared among ranks and workers; see `PoseStream`.
 
-    batch_size: samples a batch (a rank's, not the sum over ranks).  stop: None for endless.  extras: any of p3d,
-    o_up, rotation, visibility.  rank, world_size: this process among those that share the stream; by default those of
-    torch.distributed, else of the variables RANK and WORLD_SIZE that torchrun sets, else one process alone.
-    threads: how many make samples ahead of their use; by default the cores this process may use, divided
-    by the processes beside it, and at most 4.  pin_memory: batches come in page-locked memory, for copies to a GPU
-    with non_blocking.
-
-    Ranks and the workers of a ``DataLoader(stream, batch_size=None)`` share the stream without a duplicate or
-    a gap: batch b of each round is rank b's, and the workers of a rank take its rounds in turn.  What a rank sees does
-    not depend on its workers, what a step of all ranks sees depends on ``world_size * batch_size`` alone.
-    The last round, where it is short, is cut into equal parts, so all ranks take the same number of steps.
-
-    Iterating goes on from where the stream stands (`state_dict`); a finite stream read to its end starts again.
-    Raises InputError on values outside these.
+    What a batch is, its subclasses say.
     """
 
     def __init__(
         self,
         skeleton: Skeleton,
-        batch_size: int = 500,
-        seed: int = 0,
-        start: int = 0,
-        stop: int | None = None,
-        extras: Sequence[str] = (),
-        *,
-        rank: int | None = None,
-        world_size: int | None = None,
-        threads: int | None = None,
-        pin_memory: bool = False,
+        batch_size: int,
+        seed: int,
+        start: int,
+        stop: int | None,
+        rank: int | None,
+        world_size: int | None,
+        threads: int | None,
+        pin_memory: bool,
     ) -> None:
         if (rank is None) != (world_size is None):
             raise InputError("rank, world_size: expected both or neither")
         if rank is not None and world_size is not None and not 0 <= rank < world_size:
             raise InputError(f"rank: is {rank} of {world_size}; expected 0 to {world_size - 1}")
         check_skeleton(skeleton)
-        check_extras(extras)
         self.skeleton = skeleton
         self.batch_size = whole_number("batch_size", batch_size, 1)
         self.seed, self.start, self.stop = check_range(seed, start, 2**64 if stop is None else stop)
-        self.extras = tuple(extras)
         self.threads = None if threads is None else whole_number("threads", threads, 1)
         self.pin_memory = pin_memory
         self._place = None if rank is None or world_size is None else (rank, world_size)
         self._index = self.start
 
-    def __iter__(self) -> Iterator[TensorBatch]:
+    def _compile(self) -> None:
+        """Have the kernels at hand."""
+        raise NotImplementedError
+
+    def _slab(self, share: "Share", rounds: range) -> list[Item]:
+        """The batches of some rounds, made together."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Item]:
         rank, world_size = self._rank_and_world_size()
         info = get_worker_info()
         worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
         origin = self._index
         share = Share(origin, self.stop, self.batch_size, rank, world_size, worker, workers)
         # Compiles in this thread: a process forked off while another thread compiles would wait for ever.
-        sample(self.skeleton)
+        self._compile()
 
         taken = 0
         slabs = ahead(lambda k: self._slab(share, k), share.slabs(self._slab_rounds()), self._threads(workers))
@@ -191,6 +184,50 @@ class PoseStream(IterableDataset[TensorBatch]):
 
     def _slab_rounds(self) -> int:
         """How many batches are made in one go."""
+        return 1
+
+
+class PoseStream(IndexedStream[TensorBatch]):
+    """Ready-made batches of samples start..stop-1 of the endless set (skeleton, seed), in order.
+
+    batch_size: samples a batch (a rank's, not the sum over ranks).  stop: None for endless.  extras: any of p3d,
+    o_up, rotation, visibility.  rank, world_size: this process among those that share the stream; by default those of
+    torch.distributed, else of the variables RANK and WORLD_SIZE that torchrun sets, else one process alone.
+    threads: how many make samples ahead of their use; by default the cores this process may use, divided
+    by the processes beside it, and at most 4.  pin_memory: batches come in page-locked memory, for copies to a GPU
+    with non_blocking.
+
+    Ranks and the workers of a ``DataLoader(stream, batch_size=None)`` share the stream without a duplicate or
+    a gap: batch b of each round is rank b's, and the workers of a rank take its rounds in turn.  What a rank sees does
+    not depend on its workers, what a step of all ranks sees depends on ``world_size * batch_size`` alone.
+    The last round, where it is short, is cut into equal parts, so all ranks take the same number of steps.
+
+    Iterating goes on from where the stream stands (`state_dict`); a finite stream read to its end starts again.
+    Raises InputError on values outside these.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        batch_size: int = 500,
+        seed: int = 0,
+        start: int = 0,
+        stop: int | None = None,
+        extras: Sequence[str] = (),
+        *,
+        rank: int | None = None,
+        world_size: int | None = None,
+        threads: int | None = None,
+        pin_memory: bool = False,
+    ) -> None:
+        check_extras(extras)
+        super().__init__(skeleton, batch_size, seed, start, stop, rank, world_size, threads, pin_memory)
+        self.extras = tuple(extras)
+
+    def _compile(self) -> None:
+        sample(self.skeleton)
+
+    def _slab_rounds(self) -> int:
         batch_bytes = self.batch_size * sum(self._sample_bytes(name) for name in self._names())
         return min(max(1, SLAB_BYTES // batch_bytes), MOST_BATCHES)
 

@@ -12,6 +12,7 @@ import pytest
 
 from posesynth import Batch, InputError, Skeleton, load_skeleton, sample
 from posesynth.sampler import FIELDS
+from posesynth.schema import parse_skeleton
 from posesynth.store import Plan, generate, open, verify, write_shard  # noqa: A004
 from posesynth.store.target import target
 
@@ -99,6 +100,17 @@ class StoreContract:
         assert data.skeleton.text == skeleton.text
         assert data[:].p2d.dtype == np.dtype(dtype)
         assert data[:].visibility.dtype == np.bool_
+
+    def test_a_run_goes_on_when_only_a_comment_of_the_skeleton_is_another(self, tmp_path: Path) -> None:
+        plan, path = small_plan(), self.place(tmp_path)
+        generate(plan, path)
+        before = self.snapshot(tmp_path)
+        again = replace(plan, skeleton=parse_skeleton(f"# a thought\n{plan.skeleton.text}"))
+        assert again.skeleton.digest == plan.skeleton.digest
+        assert generate(again, path).written == 0
+        assert self.snapshot(tmp_path) == before  # the text that it was begun with, too
+        with pytest.raises(InputError, match="seed: is"):
+            generate(replace(again, seed=12), path)
 
     def test_what_was_not_stored_is_none(self, tmp_path: Path) -> None:
         generate(small_plan(), self.place(tmp_path))

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -316,6 +317,25 @@ def test_ctrl_c_while_workers_start_is_quiet(out, delay, tmp_path):
         path.unlink()  # 300 MB
     told = f"the same command goes on from what is in {begun[0]}" if begun else "nothing was written"
     assert err.split("\n") == [f"stopped; {told}", "", ""]
+
+
+@pytest.mark.parametrize("package", ["posesynth", "lifter"])
+def test_ctrl_c_while_a_command_is_still_being_imported_is_130_and_silent(package):
+    block = f"""
+        import sys
+        from {package}.__main__ import main
+
+        class Interrupted:
+            def find_spec(self, name, *rest):
+                if name == "click":
+                    raise KeyboardInterrupt
+
+        sys.meta_path.insert(0, Interrupted())
+        main()
+        """
+    words = [sys.executable, "-c", textwrap.dedent(block)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Error calling __set_name__")])

@@ -14,7 +14,7 @@ from posesynth import compilation, kernel, kinematics, rng, transpose, trigonome
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of kernels of the test's own; the process's own sources stay as they are."""
     monkeypatch.setattr(compilation, "_sources", set())
-    monkeypatch.setattr(compilation, "_sources_digest", lambda: "one")
+    monkeypatch.setattr(compilation, "_sources_digest", lambda _: "one")
     monkeypatch.setattr(compilation, "_directory", lambda: tmp_path)
     return tmp_path
 
@@ -68,8 +68,30 @@ def test_a_damaged_kernel_is_compiled_again(folder: Path, damage: str) -> None:
 
 def test_changed_sources_are_compiled_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run()
-    monkeypatch.setattr(compilation, "_sources_digest", lambda: "another")
+    monkeypatch.setattr(compilation, "_sources_digest", lambda _: "another")
     assert run() == COMPILED
+
+
+def test_a_package_below_changes_the_digest_of_its_own_kernels_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else a kernel would be compiled again when a package is imported that it knows nothing of."""
+    above, below = tmp_path / "a.py", tmp_path / "package" / "b.py"
+    below.parent.mkdir()
+    above.write_text("a")
+    below.write_text("b")
+    digest = compilation._sources_digest.__wrapped__
+
+    def digests(*sources: Path) -> tuple[str, str]:
+        monkeypatch.setattr(compilation, "_sources", {str(path) for path in sources})
+        return digest(str(tmp_path)), digest(str(below.parent))
+
+    alone, both = digests(above), digests(above, below)
+    assert alone[0] == both[0]
+    assert alone[1] != both[1]
+    above.write_text("changed")
+    assert digests(above, below)[0] != both[0]
+    assert digests(above, below)[1] != both[1]
 
 
 def test_the_digest_is_of_every_file_whose_functions_are_compiled() -> None:

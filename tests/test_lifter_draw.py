@@ -367,6 +367,21 @@ def test_learning_curves_are_drawn(records: list[Any], tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "log.jsonl"]
 
 
+def test_runs_are_drawn_beside_each_other(tmp_path: Path) -> None:
+    logs = {}
+    for run in "abcde":  # more than there are colours
+        records = [record(step, validation={"L_ed": -1 + ord(run) / step / 200}) for step in (1, 10, 100)]
+        logs[run] = log(tmp_path / f"{run}.jsonl", records)
+    draw.compare_curves(logs, tmp_path / "both.png")
+    assert frames_of(tmp_path / "both.png")[0].std() > 3
+    bare = log(tmp_path / "bare.jsonl", [record(1)])
+    with pytest.raises(InputError, match=r"bare.jsonl: holds no validation"):
+        draw.compare_curves({"a": logs["a"], "bare": bare}, tmp_path / "none.png")
+    with pytest.raises(InputError, match=r"expected .png"):
+        draw.compare_curves(logs, tmp_path / "both.svg")
+    assert not (tmp_path / "none.png").exists()
+
+
 def test_a_step_counts_as_it_came_last_and_a_cut_line_is_left_out(tmp_path: Path) -> None:
     path = log(
         tmp_path / "log.jsonl", [record(1), record(3), record(2), record(3, L_el=7.0), '{"step": 4, "sam'], end=""

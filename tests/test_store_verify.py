@@ -177,6 +177,8 @@ def test_a_set_that_says_it_is_two_is_not_mended(whole: Path, tmp_path: Path, ed
     assert any("zarr.json: contradicts manifest.json in seed" in str(found) for found in verify(path).findings)
     with pytest.raises(InputError, match=r"manifest.json and zarr.json contradict each other in seed; expected"):
         verify(path, repair=True)
+    with pytest.raises(InputError, match=r"manifest.json and zarr.json contradict each other in seed; expected"):
+        open(path)
     assert contents(path) == before
 
 

@@ -29,6 +29,7 @@ import posesynth  # noqa: E402
 from lifter import training  # noqa: E402
 from lifter.checkpoint import Checkpoints, load_tensors  # noqa: E402
 from lifter.config import Config, load_config  # noqa: E402
+from lifter.log import TensorBoardLog  # noqa: E402
 from lifter.model_file import load_model  # noqa: E402
 from lifter.sources import VALIDATION, LiveSource, PipeSource, StoredSource  # noqa: E402
 from lifter.step import learning_rate  # noqa: E402
@@ -231,6 +232,50 @@ def test_other_threads_are_told_of(whole, tmp_path):
     torch.set_num_threads(2)
     with pytest.warns(UserWarning, match="last bits"):
         train(TINY, tmp_path / "run")
+
+
+def scalars_of(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """Tag -> (step, value) as TensorBoard shows them."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    shown = EventAccumulator(str(run / "tensorboard"))
+    shown.Reload()
+    return {tag: [(point.step, point.value) for point in shown.Scalars(tag)] for tag in shown.Tags()["scalars"]}
+
+
+def test_tensorboard_shows_the_numbers_of_the_log(whole, children, tmp_path):
+    pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
+    children.start(command(tmp_path, TINY, "--tensorboard"))
+    assert children.codes() == [0], (tmp_path / "err.txt").read_text()
+    run = tmp_path / "run"
+    assert model_bytes(run) == model_bytes(whole)
+    shown, records = scalars_of(run), log_of(run)
+    for name in ("L_sym", "L_el", "L_ed", "position"):
+        points = [(record["step"], pytest.approx(record[name], rel=1e-5)) for record in records]
+        assert shown[f"training/{name}"] == points
+    validation = records[-1]["validation"]["L_ed"]
+    assert shown["validation/L_ed"] == [(60, pytest.approx(validation, rel=1e-5))]
+    assert len(shown["learning_rate"]) == len(shown["samples_per_second"]) == len(records)
+
+
+def test_after_a_resume_tensorboard_shows_no_step_twice(tmp_path):
+    pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
+    for first, steps, loss in ((0, (10, 20, 30), 2.0), (10, (20, 30, 40), 1.0)):
+        log = TensorBoardLog(str(tmp_path / "tensorboard"), first)
+        for step in steps:
+            log.write({"step": step, "samples": 8 * step, "L_el": loss})
+        log.close()
+    assert scalars_of(tmp_path) == {"training/L_el": [(10, 2.0), (20, 1.0), (30, 1.0), (40, 1.0)]}
+
+
+def test_without_tensorboard_asking_for_it_is_one_line(tmp_path):
+    block = "import sys; sys.modules['tensorboard'] = None; from lifter.cli import main; main(sys.argv[1:])"
+    words = [sys.executable, "-c", block, "train", "--tensorboard", "--out", str(tmp_path / "run")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    told = "error: --tensorboard: is not installed; expected pip install 'posesynth[tensorboard]'"
+    assert done.stderr.splitlines() == [told]
+    assert not (tmp_path / "run").exists()
 
 
 # --- one folder, one run

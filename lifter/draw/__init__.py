@@ -1,4 +1,4 @@
-"""Pictures: lifted poses as films and panels, and the learning curves of a run.
+"""Pictures: lifted poses as films and panels, and the learning curves of a run, or of several beside each other.
 
 `lifter.draw.stages`, which needs PyTorch, draws what image networks make of images.
 
@@ -6,7 +6,7 @@ Colours are those of `posesynth.draw`: left limbs orange, right ones blue, the m
 and darker.  What is missing is not drawn.
 """
 
-from .curves import learning_curves
+from .curves import compare_curves, learning_curves
 from .tracks import show
 
-__all__ = ["learning_curves", "show"]
+__all__ = ["compare_curves", "learning_curves", "show"]

@@ -3,13 +3,15 @@
 import json
 import math
 import os
+from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.draw import FAINT, INK, LEFT, PAPER, RIGHT, SHADE
+from posesynth.draw import BRANCHES, FAINT, INK, LEFT, PAPER, RIGHT, SHADE
 from posesynth.errors import InputError, shown
 
 from .figure import new_figure, written
@@ -31,6 +33,7 @@ LOSSES = {
     "landmark": _Loss("landmarks: mean squared difference, in image sizes", 0.0, 0.001),
 }
 _DECADES = 30.0  # a range this wide is drawn logarithmically
+_RUNS = (RIGHT, LEFT, *BRANCHES[1:3])  # colours, over and over
 _SMOOTH = 60  # a line of more records than this is averaged for the eye, and drawn faintly as it is
 
 
@@ -49,27 +52,59 @@ def learning_curves(log: str | os.PathLike[str], out: str | os.PathLike[str]) ->
     held = [name for name in LOSSES if any(name in record or name in _validation(record) for record in records)]
     if not held:
         raise InputError(f"{log}: no record holds a loss; expected some of {', '.join(LOSSES)}")
-    rows, columns = (len(held) + 1) // 2, min(len(held), 2)
-    figure = new_figure(5.2 * columns, 2.9 * rows + 0.5)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axis in grid.flat[len(held) :]:
-        axis.set_axis_off()
-    for axis, name in zip(grid.flat, held, strict=False):
+    figure, axes = _pictures(len(held))
+    for axis, name in zip(axes, held, strict=True):
         _draw(axis, name, records)
-    for axis in grid[-1]:
-        axis.set_xlabel("samples seen", color=FAINT, fontsize=9)
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.4 / figure.get_size_inches()[1]), h_pad=1.6, w_pad=2.2)
-    y = 1 - 0.25 / figure.get_size_inches()[1]
     legend = [("— training", RIGHT), *([("● validation", LEFT)] if any(map(_validation, records)) else [])]
+    _finish(figure, axes, legend, path)
+
+
+def compare_curves(logs: Mapping[str, str | os.PathLike[str]], out: str | os.PathLike[str]) -> None:
+    """Draw the validation losses of several runs to the PNG `out`, a small picture for each loss as `learning_curves`.
+
+    logs: what a run is called -> its log.  Raises InputError as `learning_curves`, and for a run without validation.
+    """
+    path = Path(out)
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path}: ends in {shown(path.suffix)}; expected .png")
+    runs = {name: [record for record in _read(Path(log)) if _validation(record)] for name, log in logs.items()}
+    for name, records in runs.items():
+        if not records:
+            raise InputError(f"{logs[name]}: holds no validation; expected some of {', '.join(LOSSES)}")
+    held = [name for name in LOSSES if any(name in _validation(record) for each in runs.values() for record in each)]
+    figure, axes = _pictures(len(held))
+    for axis, name in zip(axes, held, strict=True):
+        lines = []
+        for records, colour in zip(runs.values(), cycle(_RUNS), strict=False):
+            points = [(record["samples"], _validation(record).get(name)) for record in records]
+            lines.append(_series(points, LOSSES[name].floor))
+            axis.plot(*lines[-1], color=colour, lw=1.8, marker="o", ms=3.5, mec=PAPER, mew=0.5)
+        _dress(axis, name, *(np.concatenate(each) for each in zip(*lines, strict=True)))
+    _finish(figure, axes, [(f"● {name}", colour) for name, colour in zip(runs, cycle(_RUNS), strict=False)], path)
+
+
+def _pictures(count: int) -> tuple[Any, list[Any]]:
+    """A figure, and in it so many axes, two a row."""
+    rows, columns = (count + 1) // 2, min(count, 2)
+    figure = new_figure(5.2 * columns, 2.9 * rows + 0.5)
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axis in grid[count:]:
+        axis.set_axis_off()
+    return figure, grid[:count]
+
+
+def _finish(figure: Any, axes: list[Any], legend: list[tuple[str, str]], path: Path) -> None:
+    for axis in axes[-2:]:
+        axis.set_xlabel("samples seen", color=FAINT, fontsize=9)
+    width, height = figure.get_size_inches()
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.4 / height), h_pad=1.6, w_pad=2.2)
     for place, (word, colour) in enumerate(legend):
-        figure.text(0.02 + place * 1.1 / figure.get_size_inches()[0], y, word, color=colour, fontsize=10, va="center")
+        figure.text(0.02 + place * 1.1 / width, 1 - 0.25 / height, word, color=colour, fontsize=10, va="center")
     with written(path) as partial:
         figure.savefig(partial, dpi=150, facecolor=PAPER)
 
 
 def _draw(axis: Any, name: str, records: list[dict[str, Any]]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     loss = LOSSES[name]
     x, y = _series([(r["samples"], r.get(name)) for r in records], loss.floor)
     dots_x, dots_y = _series([(r["samples"], _validation(r).get(name)) for r in records], loss.floor)
@@ -78,7 +113,14 @@ def _draw(axis: Any, name: str, records: list[dict[str, Any]]) -> None:
         x, y = _smooth(x, y)
     axis.plot(x, y, color=RIGHT, lw=1.8, solid_capstyle="round")
     axis.plot(dots_x, dots_y, "o", color=LEFT, mec=PAPER, mew=0.8, ms=5.5, zorder=3)
-    values, places = np.concatenate([y, dots_y]), np.concatenate([x, dots_x])
+    _dress(axis, name, np.concatenate([x, dots_x]), np.concatenate([y, dots_y]))
+
+
+def _dress(axis: Any, name: str, places: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+    """Titles, ticks and the paper's end for what is drawn at these samples, at these distances from the floor."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    loss = LOSSES[name]
     if loss.paper is not None:
         end = loss.paper - loss.floor
         values = np.append(values, end)

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 HALVINGS = 64
 """The encoder halves six times: sizes are multiples of this."""
 
+_GREY = 0.02
+"""Of the last layer's first weights: larger ones begin where tanh is flat, and learn for long without getting on."""
+
 _LEVELS = (1, 1, 2, 4, 8)  # channels of layer0..layer4, in widths
 
 
@@ -119,6 +122,7 @@ class Decoder(nn.Module):
         )
         self.last = nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False)
         _initialise(self)
+        nn.init.normal_(self.last.weight, 0, _GREY)
 
     def begin(self, code: Tensor) -> Tensor:
         """The first layer's output, (B, 8 width, size/64, size/64)."""

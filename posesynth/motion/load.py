@@ -8,6 +8,7 @@ import numpy as np
 from posesynth.motion.amc import read_amc
 from posesynth.motion.bvh import read_bvh
 from posesynth.motion.clip import FARTHEST, Motion, fault
+from posesynth.motion.label3d import read_label3d
 from posesynth.motion.tables import read_npy, read_npz, read_table
 from posesynth.yaml_source import quote
 
@@ -18,7 +19,8 @@ def load_motion(
     """Read joint positions from a motion file.
 
     ``.bvh``; ``.amc`` (its skeleton is `asf`, or the ``.asf`` beside it); ``.csv`` and ``.txt``
-    tables; ``.npz`` with ``positions`` (T, J, 3) and ``names``; ``.npy`` (T, J, 3).  `names` are the
+    tables; ``.npz`` with ``positions`` (T, J, 3) and ``names``; ``.npy`` (T, J, 3); ``.mat`` of
+    Label3D.  `names` are the
     joints of a table or array that carries no names itself, in the order of its columns.
 
     Raises InputError, one line that begins with ``file:line:``, for a file that cannot be read.
@@ -46,4 +48,8 @@ def _read(path: str, names: Sequence[str] | None, asf: str | None) -> Motion:
         return read_npz(path, names)
     if ending == ".npy":
         return read_npy(path, names)
-    raise fault(path, None, f"unknown kind of motion file '{ending}'; expected .bvh, .amc, .csv, .txt, .npz or .npy")
+    if ending == ".mat":
+        return read_label3d(path, names)
+    raise fault(
+        path, None, f"unknown kind of motion file '{ending}'; expected .bvh, .amc, .csv, .txt, .npz, .npy or .mat"
+    )

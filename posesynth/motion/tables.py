@@ -81,7 +81,7 @@ def read_npz(path: str, names: Sequence[str] | None) -> Motion:
         raise
     except DAMAGE as error:
         raise fault(path, None, f"cannot be read: {reason(error)}") from None
-    return _from_array(path, positions, names)
+    return motion_of(path, positions, names)
 
 
 def read_npy(path: str, names: Sequence[str] | None) -> Motion:
@@ -93,7 +93,7 @@ def read_npy(path: str, names: Sequence[str] | None) -> Motion:
         raise
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise fault(path, None, f"cannot be read: {reason(error)}") from None
-    return _from_array(path, positions, names)
+    return motion_of(path, positions, names)
 
 
 def check_archive(path: str) -> None:
@@ -258,7 +258,8 @@ def read_names(path: str, array: NDArray[np.generic]) -> list[str]:
         raise fault(path, None, "names: hold what is no Unicode character; expected text") from None
 
 
-def _from_array(path: str, positions: NDArray[np.generic], names: Sequence[str] | None) -> Motion:
+def motion_of(path: str, positions: NDArray[np.generic], names: Sequence[str] | None) -> Motion:
+    """The motion of an array that a file gave, judged; `names` are those of its joints."""
     if positions.ndim != 3 or positions.shape[2] != 3 or 0 in positions.shape or positions.dtype.kind not in "fiu":
         found = f"positions: {positions.dtype} of shape {positions.shape}"
         raise fault(path, None, f"{found}; expected numbers (frames, joints, 3)")

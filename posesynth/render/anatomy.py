@@ -8,6 +8,7 @@ Names only help: a skeleton whose names say nothing gets trunk, limbs and plain 
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, auto
 from functools import lru_cache
@@ -45,8 +46,7 @@ class Limb:
 class Anatomy:
     """A skeleton's roles.  ``roles``: one a joint; ``pairs``: limbs as (left, right); ``trunk``: its joints.
 
-    ``heads``: the last joint of each chain of neck and head; ``upright``: the trunk stands, as a person's.
-    ``many``: more than two pairs of limbs, as an insect has.
+    ``children``: of each joint; ``upright``: the trunk stands, as a person's.
     """
 
     roles: tuple[Role, ...]
@@ -57,6 +57,7 @@ class Anatomy:
 
     @property
     def many(self) -> bool:
+        """Whether there are more than two pairs of limbs, as an insect has."""
         return len(self.pairs) > 2
 
 
@@ -173,9 +174,10 @@ def _midline(
             roles[joint] = Role.EAR
 
 
-def _palm(children: list[list[int]], roles: list[Role], chain: object) -> None:
-    for joint, below in enumerate(children):
-        fingers = [chain(child) for child in below]  # type: ignore[operator]
+def _palm(children: list[list[int]], roles: list[Role], chain: Callable[[int], tuple[int, ...]]) -> None:
+    """Three or more chains that leave one joint are fingers."""
+    for below in children:
+        fingers = [chain(child) for child in below]
         long = [path for path in fingers if len(path) >= 2]
         if len(long) >= 3:
             for path in long:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from posesynth.compilation import formula, stage
+from posesynth.compilation import formula, kernel, stage
 from posesynth.render import draws
 from posesynth.render.camera import Shot
 from posesynth.render.draws import Draws, Floats, dot
@@ -22,10 +22,11 @@ class Ground(NamedTuple):
 
     top, bottom: (B, 3) of a gradient above the horizon; near, far: (B, 3) of the ground below it; horizon: (B,) row, at
     or beyond the lower edge where there is no ground; rough: (B,) noise; grass: (B,) amount of fine upright strokes.
-    shapes: (B, CLUTTER + FRONT, 10): x, y, half width, half height, sin, cos, roundness, RGB; width 0 where there is none.
+    shapes: (B, CLUTTER + FRONT, 10): x, y, half width, half height, sin, cos, roundness, RGB; width 0 where
+    there is none.
     soft: (B,) pixels over which edges behind the body run out.
-    shadow: (B,) how dark; cast: (B, P, 5): x, y, x, y, radius of the shadow of each part; squash: (B,) of circles on the
-    ground, 0 without a shadow.  keys: (B,).
+    shadow: (B,) how dark; cast: (B, P, 5): x, y, x, y, radius of the shadow of each part; squash: (B,) of circles on
+    the ground, 0 without a shadow.  keys: (B,).
     """
 
     top: Floats
@@ -43,8 +44,8 @@ class Ground(NamedTuple):
     keys: np.ndarray
 
 
-def ground(shot: Shot, light: Floats, tint: Floats, drawn: Draws, size: int) -> Ground:
-    """The surroundings of B pictures."""
+def ground(shot: Shot, stands: bool, light: Floats, tint: Floats, drawn: Draws, size: int) -> Ground:
+    """The surroundings of B pictures.  stands: whether such a body stands on the ground, as a hand does not."""
 
     def u(place: int, low: float = 0.0, high: float = 1.0) -> Floats:
         return drawn.uniform(draws.GROUND, place, low, high)
@@ -52,33 +53,35 @@ def ground(shot: Shot, light: Floats, tint: Floats, drawn: Draws, size: int) -> 
     def colour(place: int, saturation: float) -> Floats:
         rgb = np.stack([u(place + i, 0.08, 0.95) for i in range(3)], axis=-1)
         grey = (rgb[:, :1] + rgb[:, 1:2] + rgb[:, 2:]) * f32(1 / 3)
-        return grey + (rgb - grey) * f32(saturation)
+        warm = np.array([[1.05, 1.0, 0.92]], np.float32)
+        return ((grey + (rgb - grey) * f32(saturation)) * warm).astype(np.float32)
 
     outside = (u(0) < f32(0.6))[:, None]
     sky = np.array([[0.50, 0.66, 0.86]], np.float32) * u(1, 0.7, 1.2)[:, None]
     haze = np.array([[0.82, 0.86, 0.90]], np.float32) * u(2, 0.8, 1.1)[:, None]
     trees = np.array([[0.18, 0.26, 0.14]], np.float32) * u(3, 0.5, 1.6)[:, None]
     wooded = (u(4) < f32(0.4))[:, None]
-    top = np.where(outside, np.where(wooded, trees, sky), colour(5, 0.35))
-    bottom = np.where(outside, np.where(wooded, trees * f32(0.7), haze), colour(5, 0.35) * u(8, 0.75, 1.1)[:, None])
-    grass = np.array([[0.30, 0.41, 0.17]], np.float32)
+    top = np.where(outside, np.where(wooded, trees, sky), colour(5, 0.2))
+    bottom = np.where(outside, np.where(wooded, trees * f32(0.7), haze), colour(5, 0.2) * u(8, 0.75, 1.1)[:, None])
+    grass = np.array([[0.33, 0.39, 0.20]], np.float32)
     soil = np.array([[0.52, 0.43, 0.32]], np.float32)
     green = (u(9) < f32(0.5))[:, None]
-    near = np.where(outside, np.where(green, grass, soil) * u(10, 0.6, 1.3)[:, None], colour(11, 0.3))
+    near = np.where(outside, np.where(green, grass, soil) * u(10, 0.6, 1.3)[:, None], colour(11, 0.2))
     far = near * u(14, 0.8, 1.15)[:, None] + f32(0.03)
 
     sin_pitch = -shot.up[:, 2]
     foot = (shot.ends[:, :, :, 1] + shot.radii).max(axis=2).max(axis=1)
     level = f32(size) * (f32(0.42) - f32(1.2) * sin_pitch + u(15, -0.15, 0.15))
     horizon = np.minimum(level, foot - f32(0.06 * size))
-    none = shot.free & (u(16) < f32(0.6))
+    none = (shot.free | (not stands)) & (u(16) < f32(0.6))
     horizon = np.where(none, f32(2 * size), horizon)
     cast, squash = _cast(shot, light)
-    squash = np.where(shot.free | (horizon > f32(size)), f32(0), squash)
+    squash = np.where(shot.free | (not stands) | (horizon > f32(size)), f32(0), squash)
     strength = tint[:, 1] * u(17, 0.4, 0.75)
     return Ground(
         top.astype(np.float32), bottom.astype(np.float32), near.astype(np.float32), far.astype(np.float32),
-        horizon.astype(np.float32), u(18, 0.0, 0.16), np.where((outside & green)[:, 0], u(19, 0.1, 0.45), f32(0)),
+        horizon.astype(np.float32), u(18) * u(23, 0.0, 0.11),
+        np.where((outside & green)[:, 0], u(19, 0.08, 0.32), f32(0)),
         _shapes(drawn, size), u(20, 0.6, 5.0) * f32(size / 256), strength.astype(np.float32), cast,
         squash.astype(np.float32), drawn.words(draws.SEEDS, 1),
     )  # fmt: skip
@@ -142,17 +145,19 @@ def _hashed(key: np.ndarray, place: int) -> Floats:
     return (x >> np.uint32(8)).astype(np.float32) * f32(2.0**-24)
 
 
-@stage
+@kernel
 def paint_behind(b, ground, field, out):  # type: ignore[no-untyped-def]
-    """Everything behind the body, into `out` (S, S, 3).  field: (S, S) scratch."""
-    size = out.shape[0]
+    """Everything behind the body, into `out` (3, S, S).  field: (S, S) scratch."""
+    size = out.shape[1]
     fsize = f32(size)
     key = ground.keys[b]
     field[:] = _ZERO
     rough = ground.rough[b]
-    add_field(field, fsize * f32(0.31), fsize * f32(0.22), rough, key)
-    add_field(field, fsize * f32(0.09), fsize * f32(0.06), rough * f32(0.7), key + np.uint32(1))
-    add_field(field, fsize * f32(0.03), fsize * f32(0.02), rough * f32(0.5), key + np.uint32(2))
+    grain = fsize * f32(0.37)
+    for octave in range(4):
+        add_field(field, grain, grain * f32(0.7), rough, key + np.uint32(octave))
+        grain *= f32(0.34)
+        rough *= f32(0.75)
     horizon = ground.horizon[b]
     soft = ground.soft[b]
     for y in range(size):
@@ -164,31 +169,41 @@ def paint_behind(b, ground, field, out):  # type: ignore[no-untyped-def]
             under = ground.far[b, c] + (ground.near[b, c] - ground.far[b, c]) * depth
             colour = above + (under - above) * below
             for x in range(size):
-                out[y, x, c] = colour * (_ONE + field[y, x] * _TWO)
+                out[c, y, x] = colour * (_ONE + field[y, x] * _TWO)
+    if ground.grass[b] > _ZERO:
+        _grass(ground.grass[b], horizon, key + np.uint32(9), field, out)
     for i in range(CLUTTER):
         paint_shape(ground.shapes[b, i], soft, out)
-    if ground.grass[b] > _ZERO:
-        _grass(ground.grass[b], horizon, key + np.uint32(3), field, out)
     if ground.squash[b] > _ZERO:
         _shadow(ground.cast[b], ground.squash[b], ground.shadow[b], horizon, field, out)
 
 
+@kernel
+def paint_photograph(square, out):  # type: ignore[no-untyped-def]
+    """A photograph (S, S, 3) uint8 behind the body, in the place of `paint_behind`."""
+    size = out.shape[1]
+    for y in range(size):
+        for x in range(size):
+            for c in range(3):
+                out[c, y, x] = f32(square[y, x, c]) * f32(1 / 255)
+
+
 @stage
 def _grass(amount, horizon, key, field, out):  # type: ignore[no-untyped-def]
-    size = out.shape[0]
+    size = out.shape[1]
     field[:] = _ZERO
     add_field(field, f32(1.7), f32(size) * f32(0.03), amount, key)
-    for y in range(max(0, np.int32(horizon)), size):
+    for y in range(np.int32(max(horizon, _ZERO)), size):
         for x in range(size):
             scale = _ONE + field[y, x]
             for c in range(3):
-                out[y, x, c] *= scale
+                out[c, y, x] *= scale
 
 
 @stage
 def _shadow(cast, squash, dark, horizon, field, out):  # type: ignore[no-untyped-def]
     """Darken the ground where parts keep the light off: capsules, lying down."""
-    size = out.shape[0]
+    size = out.shape[1]
     field[:] = _ZERO
     for p in range(cast.shape[0]):
         ax, ay, bx, by, radius = cast[p, 0], cast[p, 1], cast[p, 2], cast[p, 3], cast[p, 4]
@@ -214,7 +229,7 @@ def _shadow(cast, squash, dark, horizon, field, out):  # type: ignore[no-untyped
             if field[y, x] > _ZERO:
                 scale = _ONE - dark * min(field[y, x] * f32(1.4), _ONE)
                 for c in range(3):
-                    out[y, x, c] *= scale
+                    out[c, y, x] *= scale
 
 
 @formula
@@ -234,31 +249,32 @@ def paint_shape(shape, soft, out):  # type: ignore[no-untyped-def]
     """A flat thing behind the body."""
     if shape[2] <= _ZERO:
         return
-    size = out.shape[0]
+    size = out.shape[1]
     reach = shape[2] + shape[3] + soft
-    for y in range(max(0, np.int32(shape[1] - reach)), min(size, np.int32(shape[1] + reach))):
+    for y in range(np.int32(max(shape[1] - reach, _ZERO)), np.int32(min(shape[1] + reach, f32(size)))):
         shade = _ONE - f32(0.25) * (f32(y) - shape[1]) / reach
-        for x in range(max(0, np.int32(shape[0] - reach)), min(size, np.int32(shape[0] + reach))):
+        for x in range(np.int32(max(shape[0] - reach, _ZERO)), np.int32(min(shape[0] + reach, f32(size)))):
             share = min(max(_inside(shape, f32(x) + _HALF, f32(y) + _HALF) / soft + _HALF, _ZERO), _ONE)
             if share > _ZERO:
                 for c in range(3):
-                    out[y, x, c] += (shape[7 + c] * shade - out[y, x, c]) * share
+                    out[c, y, x] += (shape[7 + c] * shade - out[c, y, x]) * share
 
 
-@stage
-def paint_before(shapes, part, hidden, out):  # type: ignore[no-untyped-def]
+@kernel
+def paint_before(b, ground, hidden, out):  # type: ignore[no-untyped-def]
     """Things before the body; `hidden` (S, S) is set where they are."""
-    size = out.shape[0]
+    size = out.shape[1]
+    hidden[:] = False
     for i in range(CLUTTER, CLUTTER + FRONT):
-        shape = shapes[i]
+        shape = ground.shapes[b, i]
         if shape[2] <= _ZERO:
             continue
         reach = shape[2] + shape[3]
-        for y in range(max(0, np.int32(shape[1] - reach)), min(size, np.int32(shape[1] + reach))):
-            for x in range(max(0, np.int32(shape[0] - reach)), min(size, np.int32(shape[0] + reach))):
+        for y in range(np.int32(max(shape[1] - reach, _ZERO)), np.int32(min(shape[1] + reach, f32(size)))):
+            for x in range(np.int32(max(shape[0] - reach, _ZERO)), np.int32(min(shape[0] + reach, f32(size)))):
                 inside = _inside(shape, f32(x) + _HALF, f32(y) + _HALF)
                 if inside > _ZERO:
                     hidden[y, x] = True
                     edge = f32(0.6) + f32(0.4) * min(inside / (shape[2] * f32(0.8)), _ONE)
                     for c in range(3):
-                        out[y, x, c] = shape[7 + c] * edge
+                        out[c, y, x] = shape[7 + c] * edge

@@ -2,9 +2,9 @@
 
     pose -> radii of trunk and limbs -> parts: trunk, limbs with hands or feet, neck, head and face, tail, ...
 
-All parts of all poses of a batch are made together, (B, ...) arrays, out of + - * / sqrt.  Positions are in the upright
-animal's world and in units of its longest edge.  How thick a part is goes by the bones it belongs to, times a girth drawn
-for each picture.
+All parts of all poses of a batch are made together, (B, ...) arrays, out of + - * / sqrt.  Positions are in the
+upright animal's world and in units of its longest edge.  How thick a part is goes by the bones it belongs to, times a
+girth drawn for each picture.
 """
 
 from dataclasses import dataclass, field
@@ -43,8 +43,8 @@ class Body:
 
     ends: (B, P, 2, 3); radii: (B, P, 2); axis: (B, P, 3) unit, along which the part is `squeeze` (B, P) times as wide;
     offset: (B, P), how far along its chain the part begins, for coats that run on from bone to bone;
-    region: (P,); blend: (P,), how softly it goes over into its neighbours, in radii; thickness: (B, N), the flesh around
-    each joint.
+    region: (P,); blend: (P,), how softly it goes over into its neighbours, in radii; framed: (P,), whether the picture
+    is to hold it; thickness: (B, N), the flesh around each joint.
     """
 
     ends: Floats
@@ -54,6 +54,7 @@ class Body:
     offset: Floats
     region: NDArray[np.int32]
     blend: Floats
+    framed: NDArray[np.bool_]
     thickness: Floats
 
 
@@ -69,10 +70,11 @@ class _Parts:
     offset: list[Floats] = field(default_factory=list)
     region: list[int] = field(default_factory=list)
     blend: list[float] = field(default_factory=list)
+    framed: list[bool] = field(default_factory=list)
 
     def add(
         self, region: Region, a: Floats, b: Floats, ra: Floats, rb: Floats, axis: Floats | None = None,
-        squeeze: Floats | float = 1.0, offset: Floats | float = 0.0, blend: float = 0.5,
+        squeeze: Floats | float = 1.0, offset: Floats | float = 0.0, blend: float = 0.5, framed: bool = True,
     ) -> None:  # fmt: skip
         ones = np.ones((self.batch, 1), np.float32)
         self.ends.append(np.stack([a, b], axis=1))
@@ -82,6 +84,7 @@ class _Parts:
         self.offset.append(ones * _f(offset))
         self.region.append(int(region))
         self.blend.append(blend)
+        self.framed.append(framed)
 
 
 def _f(value: Floats | float) -> Floats:
@@ -110,6 +113,7 @@ def body(skeleton: Skeleton, p3d: Floats, drawn: Draws) -> Body:
         np.concatenate(parts.offset, axis=1),
         np.array(parts.region, np.int32),
         np.array(parts.blend, np.float32),
+        np.array(parts.framed),
         np.concatenate(made.thickness, axis=1),
     )
 
@@ -192,6 +196,13 @@ class _Maker:
                 Region.TRUNK, self.centre[j], self.centre[j], self.height[j], self.height[j], self.lateral,
                 self.width[j] / self.height[j], blend=0.4,
             )  # fmt: skip
+        if self.anatomy.upright:  # the trousers' upper part
+            j = trunk[0]
+            wide = self.width[j] / self.height[j]
+            radius = self.height[j] * f32(1.04)
+            self.parts.add(
+                Region.UPPER_LEG, self.joint(j), self.centre[j], radius * f32(0.97), radius, self.lateral, wide
+            )
         for j in trunk:
             self.thickness[j] = self.height[j] + norm(self.centre[j] - self.joint(j))
 
@@ -211,10 +222,10 @@ class _Maker:
         # A person's joint lies at the spine's level, an animal's on its back, the girdle below.
         self.centre[j] = self.joint(j) + (middle - self.joint(j)) * f32(0.5)
         if self.anatomy.upright:
-            width = np.minimum(np.maximum(width * f32(0.92), scale * f32(0.26)), scale * f32(0.42))
-            height = np.maximum(width * f32(0.62), scale * f32(0.17))
+            width = np.minimum(np.maximum(width * f32(0.9), scale * f32(0.27)), scale * f32(0.42))
+            height = np.maximum(width * f32(0.6), scale * f32(0.18))
         else:
-            height = np.minimum(np.maximum(drop * f32(0.75), scale * f32(0.17)), scale * f32(0.26))
+            height = np.minimum(np.maximum(drop * f32(0.75), scale * f32(0.18)), scale * f32(0.26))
             width = np.minimum(np.maximum(width * f32(0.9), height * f32(0.6)), height * f32(1.0))
         self.height[j], self.width[j] = height * self.trunk_girth, width * self.trunk_girth
 
@@ -237,7 +248,9 @@ class _Maker:
         for j in trunk:
             if len(neighbours[j]) == 1:
                 inwards = unit(self.joint(neighbours[j][0]) - self.joint(j), self.joint(j) * f32(0))
-                self.centre[j] = self.centre[j] + inwards * (self.height[j] * f32(0.35))
+                self.centre[j] = self.centre[j] + inwards * (
+                    self.height[j] * f32(0.7 if self.anatomy.upright and j != trunk[0] else 0.3)
+                )
 
     # Limbs
 
@@ -256,13 +269,14 @@ class _Maker:
         radius = scale * f32(0.21 if not self.anatomy.upright or not arm else 0.19)
         if limb.girdle:
             start = self.centre.get(limb.holder, self.joint(limb.holder))
-            self.parts.add(Region.TRUNK, start, self.joint(top), radius * f32(1.3), radius, blend=0.9)
+            region = Region.TRUNK if arm or not self.anatomy.upright else Region.UPPER_LEG
+            self.parts.add(region, start, self.joint(top), radius * f32(1.3), radius, blend=0.9)
             self.thickness[top] = radius
         for k, j in enumerate(bones):
             t = (k + 1) / len(bones)
             end = scale * f32(0.21 - 0.17 * t + 0.035 * t * t if len(bones) > 1 else 0.1)
-            if not self.anatomy.upright and k == 0 and len(bones) > 1:  # muscles of shoulder and thigh
-                end = end * f32(0.95)
+            if not self.anatomy.upright:  # an animal's legs are drier than a person's
+                end = end * f32(0.85)
             region = upper if k == 0 else lower
             bone = self.joint(j) - self.joint(self.parents[j])
             a = self.joint(self.parents[j])
@@ -338,21 +352,20 @@ class _Maker:
         return self.joint(p), self.mean * f32(0.25)
 
     def _neck(self, j: int) -> None:
-        start, height = self._trunk_end(j)
         if self.anatomy.upright:
-            start, height = self.joint(self.parents[j]), height * f32(0.55)
+            return  # drawn with the head, for it ends behind the face
+        start, height = self._trunk_end(j)
         radius = self._skull(j) * f32(0.55)
-        # A person's neck ends behind the face.
-        end = self.joint(j) if not self.anatomy.upright else self.joint(j) + (start - self.joint(j)) * f32(0.35)
-        self.parts.add(Region.HEAD, start, end, np.minimum(height, radius * f32(1.2)), radius, blend=0.6)
+        self.parts.add(Region.HEAD, start, self.joint(j), np.minimum(height, radius * f32(1.2)), radius, blend=0.6)
         self.thickness[j] = self._skull(j)
 
     def _skull(self, j: int) -> Floats:
         """Half the breadth of the head."""
         height = self._trunk_end(j)[1]
         if self.anatomy.upright:
-            return (self.mean * f32(0.22)) * self.head_size
-        return np.minimum(height * f32(0.62), self.mean * f32(0.45)) * self.head_size
+            return self.mean * f32(0.29) * self.head_size
+        skull: Floats = np.minimum(height * f32(0.62), self.mean * f32(0.45)) * self.head_size
+        return skull
 
     def _forwards(self) -> Floats:
         """Where the animal goes: along its trunk, or square to it if it stands upright."""
@@ -421,29 +434,37 @@ class _Maker:
             at = middle + self.lateral * (side * skull * apart) + up * (skull * f32(0.42)) + line * (skull * f32(0.1))
             self.parts.add(region, at, at, size, size, blend=0.02)
 
-    def _persons_head(self, j: int, nose: int, skull: Floats) -> None:
-        """Skull, jaw, hair and face of somebody upright: `nose` the joint in front, `j` the top of the head."""
-        span = self.joint(j) - self.joint(nose)
-        up = unit(span, np.broadcast_to(_Z, (len(self.p3d), 3)))
+    def _persons_head(self, j: int, p: int, skull: Floats) -> None:
+        """Neck, skull, hair and face of somebody upright: `j` the top of the head, `p` the nose where it is known."""
         ahead = self._forwards()
+        up = unit(self.joint(j) - self.joint(p), np.broadcast_to(_Z, (len(self.p3d), 3)))
         ahead = unit(ahead - up * dot(ahead, up), ahead)
-        top = self.joint(j) - up * (skull * f32(0.7))
-        middle = top - ahead * (skull * f32(0.1))
-        chin = middle - up * (skull * f32(0.75)) + ahead * (skull * f32(0.18))
-        self.parts.add(Region.HEAD, middle, chin, skull * f32(0.92), skull * f32(0.62), self.lateral, 0.86, blend=0.3)
+        top = self.joint(j) - up * (skull * f32(0.75))
+        if self.anatomy.roles[p] is Role.NECK:
+            # The nose is in front of the face, half way up the head.
+            face = self.joint(p) + (top - self.joint(p)) * f32(0.5)
+            middle = face - ahead * (skull * f32(0.5))
+            nose, root = self.joint(p), self.joint(self.parents[p])
+            self.thickness[p] = skull
+        else:
+            middle, root = top, self.joint(p)
+            nose = middle + ahead * (skull * f32(1.1)) - up * (skull * f32(0.4))
+        nape = middle - up * (skull * f32(0.7)) - ahead * (skull * f32(0.25))
+        self.parts.add(Region.HEAD, root, nape, skull * f32(0.75), skull * f32(0.6), blend=0.6)
+        chin = middle - up * (skull * f32(0.8)) + ahead * (skull * f32(0.25))
+        self.parts.add(Region.HEAD, middle, chin, skull * f32(0.98), skull * f32(0.62), self.lateral, 0.84, blend=0.3)
         self.parts.add(
-            Region.HAIR, middle - ahead * (skull * f32(0.22)) + up * (skull * f32(0.12)),
-            middle - ahead * (skull * f32(0.3)) - up * (skull * f32(0.4)), skull * f32(0.95), skull * f32(0.75),
-            self.lateral, 0.88, blend=0.05,
+            Region.HAIR, middle - ahead * (skull * f32(0.16)) + up * (skull * f32(0.14)),
+            middle - ahead * (skull * f32(0.3)) - up * (skull * f32(0.45)), skull * f32(1.0), skull * f32(0.78),
+            self.lateral, 0.87, blend=0.05,
         )  # fmt: skip
-        tip = middle - up * (skull * f32(0.32)) + ahead * (skull * f32(0.98))
-        self.parts.add(Region.HEAD, tip, tip - ahead * (skull * f32(0.2)), skull * f32(0.13), skull * f32(0.18))
+        bridge = middle + (nose - middle) * f32(0.75) + up * (skull * f32(0.12))
+        self.parts.add(Region.HEAD, nose - (nose - middle) * f32(0.12), bridge, skull * f32(0.17), skull * f32(0.12))
         self._eyes(
-            middle - up * (skull * f32(0.5)) + ahead * (skull * f32(0.68)), ahead, up, skull, f32(0.36), Region.DARK,
+            middle - up * (skull * f32(0.5)) + ahead * (skull * f32(0.72)), ahead, up, skull, f32(0.34), Region.DARK,
             skull * f32(0.12),
         )  # fmt: skip
         self.thickness[j] = skull
-        self.thickness[nose] = skull
 
     def _tail(self, j: int) -> None:
         p = self.parents[j]
@@ -465,7 +486,7 @@ class _Maker:
         bone = unit(self.joint(j) - self.joint(p), self.lateral)
         flat = unit(_Z - bone * bone[:, 2:], self.lateral)
         a = self.joint(p) + (self.joint(j) - self.joint(p)) * f32(0.25)
-        b = self.joint(p) + (self.joint(j) - self.joint(p)) * f32(0.78)
+        b = self.joint(p) + (self.joint(j) - self.joint(p)) * f32(0.82)
         self.parts.add(Region.WING, a, b, self.bones[j] * f32(0.12), self.bones[j] * f32(0.22), flat, 0.06, blend=0.05)
         self.thickness[j] = self.bones[j] * f32(0.08)
 
@@ -494,7 +515,9 @@ class _Maker:
         away = unit(away, -np.broadcast_to(_Z, (len(self.p3d), 3)))
         radius = self.mean * f32(0.6) * self.limb_girth
         end = wrist + away * (self.mean * f32(3.5))
-        self.parts.add(Region.UPPER_ARM, wrist, end, radius, radius * f32(1.25), self.lateral, 1.2, blend=0.6)
+        self.parts.add(
+            Region.UPPER_ARM, wrist, end, radius, radius * f32(1.25), self.lateral, 1.2, blend=0.6, framed=False
+        )
 
 
 def re_any(name: str, words: tuple[str, ...]) -> bool:

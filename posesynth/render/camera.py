@@ -33,7 +33,7 @@ class Shot:
     p3d: (B, N, 3) joints in the camera's frame (x right, y away, z up), units of the longest edge.
     p2d: (B, N, 2) joints in pixels; depth: (B, N) of joints, in pixels; flesh: (B, N) around joints, in pixels.
     ends: (B, P, 2, 3), radii: (B, P, 2), axis: (B, P, 3) of the body's parts, in pixels.
-    up: (B, 3) unit, the way up in the picture's frame.  free: (B,) bool, seen from anywhere, so that there is no ground.
+    up: (B, 3) unit, the way up in the picture's frame.  free: (B,) bool, seen from anywhere, so that no ground shows.
     scale: (B,) pixels a longest edge.
     """
 
@@ -93,7 +93,9 @@ def shoot(
     radii = body.radii.reshape(batch, 2 * parts) * end_scale
     x, z = ends[:, :, 0] * end_scale, ends[:, :, 2] * end_scale
     wide = np.maximum(np.repeat(body.squeeze, 2, axis=1), f32(1)) * radii
-    scale, dx, dy = _frame(x, z, np.minimum(wide, radii * f32(1.2)), drawn, size)
+    held = np.repeat(body.framed, 2)
+    around = np.minimum(wide, radii * f32(1.2))
+    scale, dx, dy = _frame(x[:, held], z[:, held], around[:, held], drawn, size)
     s, ox, oy = scale[:, None], dx[:, None], dy[:, None]
 
     p2d = np.stack([ox + s * p3d[:, :, 0] * joint_scale, oy - s * p3d[:, :, 2] * joint_scale], axis=-1)
@@ -125,14 +127,17 @@ def _nearness(skeleton: Skeleton, p3d: Floats, drawn: Draws) -> Floats:
     u = drawn.uniform(draws.CAMERA, 4)
     if skeleton.sampling.distance is not None:
         low, high = skeleton.sampling.distance
-        return (f32(1) / drawn.uniform(draws.CAMERA, 5, low, high))[:, None]
+        given: Floats = (f32(1) / drawn.uniform(draws.CAMERA, 5, low, high))[:, None]
+        return given
     reach = np.sqrt((p3d * p3d).max(axis=(1, 2))) * f32(1.7320508) + f32(0.1)
     times = drawn.uniform(draws.CAMERA, 5, 4.0, 12.0)
-    return np.where(u < f32(0.5), f32(0), f32(1) / (times * reach))[:, None]
+    nearness: Floats = np.where(u < f32(0.5), f32(0), f32(1) / (times * reach))[:, None]
+    return nearness
 
 
 def _perspective(nearness: Floats, y: Floats) -> Floats:
-    return f32(1) / np.maximum(f32(1) + nearness * y, f32(0.2))
+    scale: Floats = f32(1) / np.maximum(f32(1) + nearness * y, f32(0.2))
+    return scale
 
 
 def _frame(x: Floats, z: Floats, radii: Floats, drawn: Draws, size: int) -> tuple[Floats, Floats, Floats]:
@@ -150,6 +155,7 @@ def _frame(x: Floats, z: Floats, radii: Floats, drawn: Draws, size: int) -> tupl
     def centre(low_edge: Floats, high_edge: Floats, sign: float, place: int) -> Floats:
         room = abs(f32(size) - scale * (high_edge - low_edge)) * f32(0.5)
         shift = room * drawn.uniform(draws.CAMERA, place, -0.85, 0.85)
-        return f32(size / 2) - f32(sign) * scale * (low_edge + high_edge) * f32(0.5) + shift
+        middle: Floats = f32(size / 2) - f32(sign) * scale * (low_edge + high_edge) * f32(0.5) + shift
+        return middle
 
     return scale, centre(left, right, 1.0, 8), centre(low, high, -1.0, 9)

@@ -1,7 +1,7 @@
-"""What decides a picture beside its pose: the draws of the IMAGE stream, and vectors that are the same bits everywhere.
+"""What decides a picture beside its pose: the draws of the IMAGE stream; and vectors that are the same bits everywhere.
 
-A picture's draws are numbers in [0, 1), taken by name: `Draws` gives each part of the picture a block of them, so that a
-part that comes to need more moves no other part's.
+A picture's draws are numbers in [0, 1), taken by place: each part of the picture has a block of them, so that a part
+that comes to need more moves no other part's.
 """
 
 import numpy as np
@@ -31,11 +31,13 @@ class Draws:
     def uniform(self, block: int, place: int, low: float = 0.0, high: float = 1.0) -> Floats:
         """(B,) of U[low, high): draw number `place` of a block."""
         unit = (self._words[block * ROOM + place] >> np.uint32(8)).astype(np.float32) * U24
-        return f32(low) + unit * f32(high - low)
+        scaled: Floats = f32(low) + unit * f32(high - low)
+        return scaled
 
     def words(self, block: int, place: int) -> NDArray[np.uint32]:
         """(B,) raw words: the keys of noise that is hashed pixel by pixel."""
-        return self._words[block * ROOM + place].copy()
+        words: NDArray[np.uint32] = self._words[block * ROOM + place].copy()
+        return words
 
 
 @kernel
@@ -63,7 +65,8 @@ def _turns(half_turns, out):  # type: ignore[no-untyped-def]
 
 def dot(a: Floats, b: Floats) -> Floats:
     """(..., 3), (..., 3) -> (..., 1)."""
-    return a[..., 0:1] * b[..., 0:1] + a[..., 1:2] * b[..., 1:2] + a[..., 2:3] * b[..., 2:3]
+    product: Floats = a[..., 0:1] * b[..., 0:1] + a[..., 1:2] * b[..., 1:2] + a[..., 2:3] * b[..., 2:3]
+    return product
 
 
 def norm(a: Floats) -> Floats:
@@ -89,4 +92,5 @@ def rotated(rotation: Floats, points: Floats) -> Floats:
     """R p: (B, 3, 3), (B, N, 3) -> (B, N, 3)."""
     rows = rotation[:, None, :, :]
     p = points[:, :, None, :]
-    return rows[..., 0] * p[..., 0] + rows[..., 1] * p[..., 1] + rows[..., 2] * p[..., 2]
+    turned: Floats = rows[..., 0] * p[..., 0] + rows[..., 1] * p[..., 1] + rows[..., 2] * p[..., 2]
+    return turned

@@ -3,33 +3,35 @@
 pose of sample i -> body -> camera -> {parts -> depth -> shading} over {background} -> lens
 """
 
-from collections.abc import Sequence
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.compilation import kernel
 from posesynth.errors import whole_number
 from posesynth.kinematics import forward
-from posesynth.render.anatomy import anatomy
-from posesynth.render.background import Ground, ground, paint_before, paint_behind
+from posesynth.render.anatomy import Role, anatomy
+from posesynth.render.background import ground, paint_before, paint_behind, paint_photograph
 from posesynth.render.body import body
 from posesynth.render.camera import shoot, view
-from posesynth.render.draws import Draws, Floats
-from posesynth.render.lens import Lens, expose, lens
-from posesynth.render.look import Look, look
-from posesynth.render.raster import clear, draw_part
+from posesynth.render.draws import Draws
+from posesynth.render.lens import develop, lens
+from posesynth.render.look import look
+from posesynth.render.photographs import Photographs
+from posesynth.render.raster import Parts, labels, surface
 from posesynth.render.shade import shade
 from posesynth.rng import BLOCK
 from posesynth.sampler import check_range, check_skeleton, cores, sample
 from posesynth.skeleton import Skeleton
-from posesynth.trigonometry import f32
 
 IMAGE_VERSION = 1
 """Changes whenever any byte of any picture does."""
+
+SMALLEST, LARGEST = 32, 2048
+"""Pixels a side."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,13 +61,22 @@ class ImageBatch:
 
 
 def render(
-    skeleton: Skeleton, seed: int, start: int, stop: int, size: int = 256, backgrounds: Any = None,
+    skeleton: Skeleton, seed: int, start: int, stop: int, size: int = 256,
+    backgrounds: str | os.PathLike[str] | Photographs | None = None,
     *, threads: int | None = None,
 ) -> ImageBatch:  # fmt: skip
-    """Pictures start..stop-1 of the endless set (skeleton, seed): size x size pixels, of the poses of these samples."""
+    """Pictures start..stop-1 of the endless set (skeleton, seed), size x size pixels, of the poses of these samples.
+
+    Picture i shows the up pose of sample i, seen as `posesynth.render.camera` says: the pose's noise and missing joints
+    are not for pictures, which have their own.  0 <= seed < 2^64, 0 <= start <= stop <= 2^64, 32 <= size <= 2048.
+    backgrounds: a folder of photographs to stand behind the bodies, of which the pictures are then a function too;
+    without it, surroundings are drawn.  threads: how many to use (default: one for each core this process may use).
+    Raises InputError on a value outside these.
+    """
     check_skeleton(skeleton)
     seed, start, stop = check_range(seed, start, stop)
-    size = whole_number("size", size, 32, 2048)
+    size = whole_number("size", size, SMALLEST, LARGEST)
+    photographs = Photographs.given(backgrounds)
     threads = cores() if threads is None else whole_number("threads", threads, 1)
     count, joints = stop - start, len(skeleton.joints)
     made = ImageBatch(
@@ -77,56 +88,64 @@ def render(
         start,
     )
     for first in range(0, count, BLOCK):
-        _render_block(skeleton, seed, start + first, made, first, min(first + BLOCK, count), size, threads)
+        _render_block(skeleton, seed, start + first, made, first, min(first + BLOCK, count), photographs, threads)
     return made
 
 
-class Scene(NamedTuple):
-    """What the kernel paints: B pictures' parts, in pixels, and joints."""
+Tables = TypeVar("Tables", bound=tuple[NDArray[Any], ...])
 
-    ends: Floats
-    radii: Floats
-    axis: Floats
-    squeeze: Floats
-    offset: Floats
-    region: NDArray[np.int32]
-    blend: Floats
-    scale: Floats
-    p2d: Floats
-    depth: Floats
-    flesh: Floats
+
+def laid_out(tables: Tables) -> Tables:
+    """The same arrays C-contiguous: one layout, for which one kernel is compiled."""
+    kind: Any = type(tables)
+    made: Tables = kind(*(np.ascontiguousarray(table) for table in tables))
+    return made
 
 
 def _render_block(
-    skeleton: Skeleton, seed: int, start: int, made: ImageBatch, first: int, last: int, size: int, threads: int
-) -> None:
-    drawn = Draws(seed, start, start + last - first)
-    batch = sample(skeleton, seed, start, start + last - first, extras=("o_up", "rotation"), threads=1)
-    assert batch.o_up is not None and batch.rotation is not None
+    skeleton: Skeleton, seed: int, start: int, made: ImageBatch, first: int, last: int,
+    photographs: Photographs | None, threads: int,
+) -> None:  # fmt: skip
+    """Pictures start, start + 1, ... into places first..last-1 of `made`: at most BLOCK."""
+    count, size = last - first, made.image.shape[1]
+    drawn = Draws(seed, start, start + count)
+    batch = sample(skeleton, seed, start, start + count, extras=("o_up", "rotation"), threads=1)
+    assert batch.o_up is not None
+    assert batch.rotation is not None
     upright = forward(batch.o_up, skeleton)
     flesh = body(skeleton, upright, drawn)
     rotation, free = view(skeleton, batch.rotation, drawn)
     shot = shoot(skeleton, upright, flesh, rotation, free, drawn, size)
-    looks = look(anatomy(skeleton), shot.up, drawn)
-    around = ground(shot, looks.light, looks.tint, drawn, size)
+    roles = anatomy(skeleton)
+    looks = look(roles, shot.up, drawn)
+    around = ground(shot, Role.PALM not in roles.roles, looks.light, looks.tint, drawn, size)
     glass = lens(drawn)
-    scene = Scene(
+    places = None if photographs is None else photographs.places(drawn)
+    parts = Parts(
         shot.ends, shot.radii, shot.axis, flesh.squeeze, flesh.offset, flesh.region, flesh.blend, shot.scale, shot.p2d,
         shot.depth, shot.flesh,
     )  # fmt: skip
-    scene = Scene(*(np.ascontiguousarray(array) for array in scene))
-    looks = Look(*(np.ascontiguousarray(array) for array in looks))
-    around = Ground(*(np.ascontiguousarray(array) for array in around))
-    glass = Lens(*(np.ascontiguousarray(array) for array in glass))
+    parts, looks, around, glass = laid_out(parts), laid_out(looks), laid_out(around), laid_out(glass)
     made.p2d[first:last] = shot.p2d
     made.p3d[first:last] = shot.p3d
 
-    def work(part: range) -> None:
-        for b in part:
+    def work(mine: range) -> None:
+        depth, field = np.empty((2, size, size), np.float32)
+        normal, picture = np.empty((2, 3, size, size), np.float32)
+        part = np.empty((size, size), np.int32)
+        hidden = np.empty((size, size), np.bool_)
+        for b in mine:
             at = first + b
-            paint(b, scene, looks, around, glass, made.image[at], made.silhouette[at], made.visible[at])
+            surface(b, parts, depth, part, normal)
+            if photographs is None or places is None:
+                paint_behind(b, around, field, picture)
+            else:
+                paint_photograph(photographs.square(places, b, size), picture)
+            shade(b, parts, looks, depth, part, normal, picture)
+            paint_before(b, around, hidden, picture)
+            labels(b, parts, depth, part, hidden, made.visible[at], made.silhouette[at])
+            develop(b, glass, picture, normal, made.image[at])
 
-    count = last - first
     helpers = min(threads, count)
     shares = [range(k, count, helpers) for k in range(helpers)]
     if helpers == 1:
@@ -134,38 +153,3 @@ def _render_block(
         return
     with ThreadPoolExecutor(helpers) as pool:
         list(pool.map(work, shares))
-
-
-@kernel
-def paint(b, scene, look, ground, lens, image, silhouette, visible):  # type: ignore[no-untyped-def]
-    """Picture b: image (S, S, 3), silhouette (S, S), visible (N,)."""
-    size = image.shape[0]
-    depth = np.empty((size, size), np.float32)
-    part = np.empty((size, size), np.int32)
-    normal = np.empty((size, size, 3), np.float32)
-    field = np.empty((size, size), np.float32)
-    picture = np.empty((size, size, 3), np.float32)
-    clear(depth, part, normal)
-    for p in range(scene.ends.shape[1]):
-        draw_part(
-            scene.ends[b, p], scene.radii[b, p], scene.axis[b, p], scene.squeeze[b, p], scene.blend[p], np.int32(p),
-            depth, part, normal,
-        )  # fmt: skip
-    paint_behind(b, ground, field, picture)
-    shade(
-        b, scene.ends[b], scene.axis[b], scene.offset[b], scene.region, scene.scale[b], look, depth, part, normal,
-        picture,
-    )  # fmt: skip
-    silhouette[:] = False
-    paint_before(ground.shapes[b], part, silhouette, picture)
-    for j in range(len(visible)):
-        x, y = scene.p2d[b, j, 0], scene.p2d[b, j, 1]
-        seen = x >= f32(0) and y >= f32(0) and x < f32(size) and y < f32(size)
-        if seen:
-            u, v = np.int32(x), np.int32(y)
-            seen = depth[v, u] >= scene.depth[b, j] - f32(2) * scene.flesh[b, j] and not silhouette[v, u]
-        visible[j] = seen
-    for y in range(size):
-        for x in range(size):
-            silhouette[y, x] = part[y, x] >= 0 and not silhouette[y, x]
-    expose(b, lens, picture, normal, image)

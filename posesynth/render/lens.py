@@ -1,12 +1,13 @@
-"""What a cheap camera does to a picture: blur, white balance and tone, sensor noise, JPEG."""
+"""What a cheap camera does to a picture: blur, white balance and tone, sensor noise."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from posesynth.compilation import stage
+from posesynth.compilation import kernel, stage
 from posesynth.render import draws
 from posesynth.render.draws import Draws, Floats
+from posesynth.render.jpeg import compress
 from posesynth.render.noise import mixed
 from posesynth.trigonometry import f32
 
@@ -38,7 +39,7 @@ def lens(drawn: Draws) -> Lens:
 
     near = u(0, 0.12, 0.25)
     strong = u(1) < f32(0.35)
-    outer = np.where(strong, u(2, 0.02, 0.18), f32(0.0))
+    outer = np.where(strong, u(2, 0.02, 0.16), f32(0.0))
     blur = np.stack([f32(1) - f32(2) * near - f32(2) * outer, near, outer], axis=-1)
     exposure = u(3, 0.75, 1.25)[:, None]
     gains = exposure * np.stack([u(4, 0.9, 1.1), u(5, 0.96, 1.04), u(6, 0.88, 1.12)], axis=-1)
@@ -48,57 +49,65 @@ def lens(drawn: Draws) -> Lens:
         blur.astype(np.float32),
         gains.astype(np.float32),
         u(9, -0.35, 0.35),
-        grainy * grainy * f32(0.06) + f32(0.004),
+        grainy * grainy * grainy * f32(0.05) + f32(0.004),
         np.where(jpeg, u(10, 25.0, 96.0), f32(0)).astype(np.int32),
         drawn.words(draws.SEEDS, 3),
     )
 
 
-@stage
-def expose(b, lens, picture, scratch, out):  # type: ignore[no-untyped-def]
-    """picture (S, S, 3) float -> out (S, S, 3) uint8.  scratch: the shape of `picture`."""
-    size = picture.shape[0]
-    _blur_rows(lens.blur[b], picture, scratch)
-    _blur_columns(lens.blur[b], scratch, picture)
-    key = lens.keys[b]
-    tone = lens.tone[b]
-    sigma = lens.noise[b]
+@kernel
+def develop(b, lens, picture, scratch, out):  # type: ignore[no-untyped-def]
+    """picture (3, S, S) -> out (S, S, 3) uint8.  scratch: the shape of `picture`; both are spent."""
+    _blur(lens.blur[b], picture, scratch)
+    _expose(b, lens, picture)
+    if lens.quality[b] > 0:
+        compress(lens.quality[b], picture, scratch)
+    size = out.shape[0]
     for y in range(size):
         for x in range(size):
-            place = np.uint32(y * size + x)
-            grey = np.uint32(mixed(np.uint32(place + key)))
             for c in range(3):
-                v = min(max(picture[y, x, c] * lens.gains[b, c], _ZERO), _ONE)
+                out[y, x, c] = np.uint8(np.int32(picture[c, y, x] + _HALF))
+
+
+@stage
+def _expose(b, lens, picture):  # type: ignore[no-untyped-def]
+    """What the sensor gives of `picture` (3, S, S), in place: numbers in [0, 255]."""
+    size = picture.shape[1]
+    tone = lens.tone[b]
+    sigma = lens.noise[b] * f32(1 / 147.8)
+    for c in range(3):
+        gain = lens.gains[b, c]
+        key = lens.keys[b] + np.uint32(c)
+        for y in range(size):
+            row = picture[c, y]
+            for x in range(size):
+                v = min(max(row[x] * gain, _ZERO), _ONE)
                 v = v + tone * v * (_ONE - v)
                 # Four bytes' sum is near enough to a normal deviate; its own standard deviation is 147.8.
-                h = mixed(np.uint32(grey + np.uint32(c + 1) * np.uint32(0x9E3779B1)))
-                four = (h & np.uint32(255)) + ((h >> np.uint32(8)) & np.uint32(255))
-                four += ((h >> np.uint32(16)) & np.uint32(255)) + (h >> np.uint32(24))
-                v += (f32(four) - f32(510)) * f32(1 / 147.8) * sigma * (f32(0.5) + v)
-                out[y, x, c] = np.uint8(min(max(v * _255 + _HALF, _ZERO), _255))
+                h = mixed(np.uint32(np.uint32(y * size + x) * np.uint32(3) + key))
+                four = np.int32(h & np.uint32(255)) + np.int32((h >> np.uint32(8)) & np.uint32(255))
+                four += np.int32((h >> np.uint32(16)) & np.uint32(255)) + np.int32(h >> np.uint32(24))
+                v += f32(four - np.int32(510)) * sigma * (_HALF + v)
+                row[x] = min(max(v * _255, _ZERO), _255)
 
 
 @stage
-def _blur_rows(w, a, out):  # type: ignore[no-untyped-def]
-    size = a.shape[0]
-    for y in range(size):
-        for x in range(size):
-            l1, r1 = max(x - 1, 0), min(x + 1, size - 1)
-            l2, r2 = max(x - 2, 0), min(x + 2, size - 1)
-            for c in range(3):
-                out[y, x, c] = (
-                    w[0] * a[y, x, c] + w[1] * (a[y, l1, c] + a[y, r1, c]) + w[2] * (a[y, l2, c] + a[y, r2, c])
-                )
-
-
-@stage
-def _blur_columns(w, a, out):  # type: ignore[no-untyped-def]
-    size = a.shape[0]
-    for y in range(size):
-        l1, r1 = max(y - 1, 0), min(y + 1, size - 1)
-        l2, r2 = max(y - 2, 0), min(y + 2, size - 1)
-        for x in range(size):
-            for c in range(3):
-                out[y, x, c] = (
-                    w[0] * a[y, x, c] + w[1] * (a[l1, x, c] + a[r1, x, c]) + w[2] * (a[l2, x, c] + a[r2, x, c])
-                )
+def _blur(w, a, scratch):  # type: ignore[no-untyped-def]
+    """Blur (3, S, S) along rows and columns, in place."""
+    size = a.shape[1]
+    for c in range(3):
+        for y in range(size):
+            row, out = a[c, y], scratch[c, y]
+            for x in range(2, size - 2):
+                out[x] = w[0] * row[x] + w[1] * (row[x - 1] + row[x + 1]) + w[2] * (row[x - 2] + row[x + 2])
+            for k in range(4):
+                x = k if k < 2 else size - 5 + k + 1
+                l1, r1 = max(x - 1, 0), min(x + 1, size - 1)
+                l2, r2 = max(x - 2, 0), min(x + 2, size - 1)
+                out[x] = w[0] * row[x] + w[1] * (row[l1] + row[r1]) + w[2] * (row[l2] + row[r2])
+        for y in range(size):
+            l1, r1 = scratch[c, max(y - 1, 0)], scratch[c, min(y + 1, size - 1)]
+            l2, r2 = scratch[c, max(y - 2, 0)], scratch[c, min(y + 2, size - 1)]
+            row, out = scratch[c, y], a[c, y]
+            for x in range(size):
+                out[x] = w[0] * row[x] + w[1] * (l1[x] + r1[x]) + w[2] * (l2[x] + r2[x])

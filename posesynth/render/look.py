@@ -33,8 +33,8 @@ _HAIR = np.array(
 class Look(NamedTuple):
     """B looks.  Colours are RGB in [0, 1]; directions in the picture's frame, unit.
 
-    colours, seconds: (B, R, 3) of each region, and of the pattern on it; coat: (B,) one of COAT_*; grain: (B,) patterns a
-    longest edge; fur: (B,) amount; belly: (B,) how much lighter the underside is.
+    colours, seconds: (B, R, 3) of each region, and of the pattern on it; coat: (B,) one of COAT_*; grain: (B,) patterns
+    a longest edge; fur: (B,) amount; belly: (B,) how much lighter the underside is.
     light: (B, 3) towards the light; tint: (B, 3) its colour and strength; ambient: (B, 3); gloss: (B,); up: (B, 3).
     keys: (B,) of the coat's noise.
     """
@@ -91,13 +91,14 @@ def _any(drawn: Draws, place: int) -> Floats:
     """(B, 3): any colour, most of them dull."""
     rgb = np.stack([drawn.uniform(draws.COAT, place + i, 0.05, 0.95) for i in range(3)], axis=-1)
     grey = (rgb[:, :1] + rgb[:, 1:2] + rgb[:, 2:]) * f32(1 / 3)
-    return grey + (rgb - grey) * drawn.uniform(draws.COAT, place + 3, 0.1, 1.0)[:, None]
+    return (grey + (rgb - grey) * drawn.uniform(draws.COAT, place + 3, 0.1, 1.0)[:, None]).astype(np.float32)
 
 
 def _jittered(colour: Floats, drawn: Draws, place: int) -> Floats:
     light = drawn.uniform(draws.COAT, place, 0.8, 1.2)[:, None]
     warm = drawn.uniform(draws.COAT, place + 1, -0.04, 0.04)[:, None] * np.array([[1, 0, -1]], np.float32)
-    return np.clip(colour * light + warm, f32(0.02), f32(1))
+    jittered: Floats = np.clip(colour * light + warm, f32(0.02), f32(1))
+    return jittered
 
 
 def _animal(drawn: Draws) -> tuple[Floats, Floats]:

@@ -62,22 +62,26 @@ def solid(x, y, z, key):  # type: ignore[no-untyped-def]
 
 @stage
 def add_field(out, grain_x, grain_y, amount, key):  # type: ignore[no-untyped-def]
-    """Add value noise in [-amount, amount) to a field (S, S), its grain in pixels along and across a row."""
+    """Add value noise in [-amount, amount) to a field (S, S), its grain in pixels along a row and across rows."""
     size = out.shape[0]
     columns = np.int32(f32(size) / grain_x) + np.int32(2)
     row = np.empty(columns, np.float32)
-    step_x = _ONE / grain_x
-    step_y = _ONE / grain_y
+    left = np.empty(size, np.int32)
+    share = np.empty(size, np.float32)
+    step = _ONE / grain_x
+    for x in range(size):
+        at = f32(x) * step
+        left[x] = floor(at)
+        share[x] = smooth(at - f32(left[x]))
     twice = amount * _TWO
+    step = _ONE / grain_y
     for y in range(size):
-        at = f32(y) * step_y
+        at = f32(y) * step
         j = floor(at)
         fy = smooth(at - f32(j))
         for i in range(columns):
             a, b = lattice(i, j, 0, key), lattice(i, np.int32(j + 1), 0, key)
             row[i] = (a + (b - a) * fy) * twice - amount
         for x in range(size):
-            at = f32(x) * step_x
-            i = np.int32(at)
-            fx = smooth(at - f32(i))
-            out[y, x] += row[i] + (row[i + 1] - row[i]) * fx
+            i = left[x]
+            out[y, x] += row[i] + (row[i + 1] - row[i]) * share[x]

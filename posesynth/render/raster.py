@@ -5,9 +5,13 @@ carried into the space where the part is round, meets it at the root of a quadra
 neighbours go over into each other: within a blend's width depths and normals are mixed, so no crease shows at a joint.
 """
 
-import numpy as np
+from typing import NamedTuple
 
-from posesynth.compilation import formula, stage
+import numpy as np
+from numpy.typing import NDArray
+
+from posesynth.compilation import formula, kernel, stage
+from posesynth.render.draws import Floats
 from posesynth.trigonometry import f32
 
 _ZERO, _HALF, _ONE, _TWO = f32(0), f32(0.5), f32(1), f32(2)
@@ -15,14 +19,59 @@ FAR = f32(1e9)
 """Depth where there is no body."""
 
 _NONE = np.int32(-1)
+_MORE = f32(0.51)  # not a half: two bones that end in one sphere would share its pixels at random
 
 
-@stage
-def clear(depth, part, normal):  # type: ignore[no-untyped-def]
-    """An empty picture."""
+class Parts(NamedTuple):
+    """B pictures' parts and joints, in pixels; see `body.Body` and `camera.Shot`."""
+
+    ends: Floats
+    radii: Floats
+    axis: Floats
+    squeeze: Floats
+    offset: Floats
+    region: NDArray[np.int32]
+    blend: Floats
+    scale: Floats
+    p2d: Floats
+    depth: Floats
+    flesh: Floats
+
+
+@kernel
+def surface(b, parts, depth, part, normal):  # type: ignore[no-untyped-def]
+    """The body of picture b.
+
+    depth: (S, S), FAR where there is none; part: (S, S), its number or -1; normal: (3, S, S), unit, at the surface.
+    """
     depth[:] = FAR
     part[:] = _NONE
     normal[:] = _ZERO
+    for p in range(parts.ends.shape[1]):
+        _draw(
+            parts.ends[b, p], parts.radii[b, p], parts.axis[b, p], parts.squeeze[b, p], parts.blend[p], np.int32(p),
+            depth, part, normal,
+        )  # fmt: skip
+
+
+@kernel
+def labels(b, parts, depth, part, hidden, visible, silhouette):  # type: ignore[no-untyped-def]
+    """Which joints are seen (N,) and where the body is (S, S).  hidden: (S, S), where something is before it.
+
+    A joint is seen if its pixel shows the body, and no surface farther before it than the flesh around it is thick.
+    """
+    size = depth.shape[0]
+    for j in range(len(visible)):
+        x, y = parts.p2d[b, j, 0], parts.p2d[b, j, 1]
+        seen = x >= _ZERO and y >= _ZERO and x < f32(size) and y < f32(size)
+        if seen:
+            u, v = np.int32(x), np.int32(y)
+            near = depth[v, u] < parts.depth[b, j] - _TWO * parts.flesh[b, j]
+            seen = part[v, u] >= 0 and not near and not hidden[v, u]
+        visible[j] = seen
+    for y in range(size):
+        for x in range(size):
+            silhouette[y, x] = part[y, x] >= 0 and not hidden[y, x]
 
 
 @formula
@@ -32,10 +81,10 @@ def _reach(radius, squeeze, u):  # type: ignore[no-untyped-def]
 
 
 @stage
-def draw_part(ends, radii, axis, squeeze, blend, number, depth, part, normal):  # type: ignore[no-untyped-def]
+def _draw(ends, radii, axis, squeeze, blend, number, depth, part, normal):  # type: ignore[no-untyped-def]
     """Draw one part.
 
-    ends: (2, 3) pixels and depth; radii: (2,); axis: (3,) unit; depth, part: (S, S); normal: (S, S, 3).
+    ends: (2, 3) pixels and depth; radii: (2,); axis: (3,) unit; depth, part: (S, S); normal: (3, S, S).
     """
     size = depth.shape[0]
     ra, rb = radii[0], radii[1]
@@ -60,7 +109,7 @@ def draw_part(ends, radii, axis, squeeze, blend, number, depth, part, normal):  
     q = rx * rx + ry * ry + rz * rz
     d2 = m0 - rr * rr
     k2 = d2 * q - m2 * m2
-    hull = d2 > f32(1e-3) * m0 and d2 > f32(1e-4) and k2 > f32(1e-6) * d2 * q
+    hull = d2 > f32(1e-3) * m0 and d2 > f32(1e-4)  # or one of the spheres holds the other
     width = blend * min(ra, rb)
     soft = width > f32(1e-3)
 
@@ -81,7 +130,9 @@ def draw_part(ends, radii, axis, squeeze, blend, number, depth, part, normal):  
                 k0 = d2 * m5 - m1 * m1 + m1 * rr * ra * _TWO - m0 * ra * ra
                 h = k1 * k1 - k0 * k2
                 if h >= _ZERO:
-                    s = (-np.sqrt(h) - k1) / k2
+                    # The same root twice: k2 is 0 where the ray runs along the cone's flank.
+                    root = np.sqrt(h)
+                    s = k0 / (root - k1) if k1 < _ZERO else (-root - k1) / k2
                     at = m1 - ra * rr + s * m2
                     if at > _ZERO and at < d2:
                         found = True
@@ -118,12 +169,12 @@ def draw_part(ends, radii, axis, squeeze, blend, number, depth, part, normal):  
             if soft and old < new + width:
                 share = _HALF + _HALF * (old - new) / width
                 depth[y, x] = old + (new - old) * share - width * share * (_ONE - share)
-                normal[y, x, 0] += (nx - normal[y, x, 0]) * share
-                normal[y, x, 1] += (ny - normal[y, x, 1]) * share
-                normal[y, x, 2] += (nz - normal[y, x, 2]) * share
-                if share > _HALF:
+                normal[0, y, x] += (nx - normal[0, y, x]) * share
+                normal[1, y, x] += (ny - normal[1, y, x]) * share
+                normal[2, y, x] += (nz - normal[2, y, x]) * share
+                if share > _MORE:
                     part[y, x] = number
             elif new < old:
                 depth[y, x] = new
-                normal[y, x, 0], normal[y, x, 1], normal[y, x, 2] = nx, ny, nz
+                normal[0, y, x], normal[1, y, x], normal[2, y, x] = nx, ny, nz
                 part[y, x] = number

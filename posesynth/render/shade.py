@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from posesynth.compilation import formula, stage
+from posesynth.compilation import formula, kernel, stage
 from posesynth.render.look import COAT_PATCHES, COAT_SPOTS, COAT_STRIPES
 from posesynth.render.noise import floor, smooth, solid
-from posesynth.render.raster import FAR
 from posesynth.trigonometry import f32
 
 _ZERO, _HALF, _ONE, _TWO = f32(0), f32(0.5), f32(1), f32(2)
@@ -73,11 +72,12 @@ def _open(x, y, depth, radius, size):  # type: ignore[no-untyped-def]
     return _ONE - f32(0.09) * shut
 
 
-@stage
-def shade(b, ends, axis, offset, region, scale, look, depth, part, normal, out):  # type: ignore[no-untyped-def]
-    """Colour the body of picture b in `out` (S, S, 3)."""
+@kernel
+def shade(b, parts, look, depth, part, normal, out):  # type: ignore[no-untyped-def]
+    """Colour the body of picture b in `out` (3, S, S)."""
     size = depth.shape[0]
     light, up = look.light[b], look.up[b]
+    ends, axis, offset, region, scale = parts.ends[b], parts.axis[b], parts.offset[b], parts.region, parts.scale[b]
     coat, grain, key = look.coat[b], look.grain[b], look.keys[b]
     unit = _ONE / scale
     radius = np.int32(max(2, size // 40))
@@ -110,7 +110,7 @@ def shade(b, ends, axis, offset, region, scale, look, depth, part, normal, out):
                 blotch = solid(along * f32(4), across * f32(4), third * f32(4), key + np.uint32(5))
                 fur = _ONE + look.fur[b] * (hair + blotch - _ONE)
 
-            nx, ny, nz = normal[y, x, 0], normal[y, x, 1], normal[y, x, 2]
+            nx, ny, nz = normal[0, y, x], normal[1, y, x], normal[2, y, x]
             above = nx * up[0] + ny * up[1] + nz * up[2]
             under = _step(-above, f32(-0.1), f32(0.8)) * look.belly[b]
             facing = nx * light[0] + ny * light[1] + nz * light[2]
@@ -130,6 +130,6 @@ def shade(b, ends, axis, offset, region, scale, look, depth, part, normal, out):
                 colour = look.colours[b, r, c] * (_ONE - share) + look.seconds[b, r, c] * share
                 colour = colour * fur
                 colour += (f32(0.85) - colour) * under * f32(0.6)
-                out[y, x, c] = (
+                out[c, y, x] = (
                     colour * (diffuse * look.tint[b, c] + around * look.ambient[b, c]) + shine * look.tint[b, c]
                 )

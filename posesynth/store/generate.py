@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from multiprocessing import get_context, parent_process
 from typing import Any
@@ -17,7 +17,7 @@ from posesynth.errors import InputError, shown
 from posesynth.sampler import cores
 from posesynth.store.folder import BusyError
 from posesynth.store.manifest import ShardRecord
-from posesynth.store.plan import Plan, check_stream, difference
+from posesynth.store.plan import Plan, check_stream, difference, plan_of
 from posesynth.store.target import HDF5_ENDINGS, ForeignError, Target, target
 
 Progress = Callable[[int], object]
@@ -64,6 +64,7 @@ def generate(
     """
     place = target(out)
     check_stream(plan, place.where)
+    plan = _as_begun(plan, place)
     _check_options(plan, place, workers, shards)
     with as_input_error(place, plan):
         _check_outside(place)
@@ -108,6 +109,19 @@ def _check_outside(place: Target) -> None:
                 if target(above).identity() is not None:
                     raise InputError(f"{place.where}: lies inside the data set {above}; expected a path outside it")
         above = above.rpartition("/")[0]
+
+
+def _as_begun(plan: Plan, place: Target) -> Plan:
+    """The plan with the text of the skeleton in the set that is there, where the two have the same meaning.
+
+    A comment that was changed meanwhile stops no run; the set keeps the text that it was begun with.
+    """
+    with suppress(InputError, OSError):
+        if there := place.identity():
+            begun = plan_of(there, place.where).skeleton
+            if begun.digest == plan.skeleton.digest:
+                return replace(plan, skeleton=begun)
+    return plan
 
 
 def _check_same(plan: Plan, place: Target) -> None:

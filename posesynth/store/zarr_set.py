@@ -85,10 +85,7 @@ class ZarrSet:
             return
         field = self._contradiction(plan)
         if repair and field:
-            raise InputError(
-                f"{self.where}: {MANIFEST} and {GROUP} contradict each other in {field}; "
-                "expected the one that is right restored, or the wrong one removed"
-            )
+            raise self._two_sets(field)
         named = len(manifest["shards"])
         if plan.shards > 2 * named + 1000:
             raise InputError(f"{self.where}: {MANIFEST}: names {named} shards; expected the {plan.shards} that n makes")
@@ -185,6 +182,8 @@ class ZarrSet:
         if complete and self._manifest() is None:
             raise InputError(f"{self.where}: {MANIFEST}: was changed after it was written; {_MENDS}")
         attributes = _attributes(self.folder.read(GROUP)) or {}
+        if complete and (field := self._contradiction(plan)):
+            raise self._two_sets(field)
         field = difference(plan.identity, attributes)
         if field:
             raise InputError(f"{self.where}: {GROUP}: {field}: was changed after it was written; {_MENDS}")
@@ -263,6 +262,13 @@ class ZarrSet:
             except InputError:
                 return ""
         return field
+
+    def _two_sets(self, field: str) -> InputError:
+        """Nobody but its owner knows which of the two is right."""
+        return InputError(
+            f"{self.where}: {MANIFEST} and {GROUP} contradict each other in {field}; "
+            "expected the one that is right restored, or the wrong one removed"
+        )
 
     def _manifest(self) -> Json | None:
         data = self.folder.read(MANIFEST)
