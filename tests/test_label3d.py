@@ -2,7 +2,6 @@
 
 import os
 import random
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from posesynth.coverage import load_map, measure
 from posesynth.errors import InputError
 from posesynth.motion import load_motion
 from posesynth.motion.label3d import MOUSE22
-from posesynth.motion.matlab5 import read_matlab5
 from posesynth.skeleton import load_skeleton
 
 io = pytest.importorskip("scipy.io", reason="SciPy, which writes .mat, is not installed")
@@ -108,14 +106,6 @@ def test_what_is_no_label3d_file_is_one_line(tmp_path: Path) -> None:
     refused(path, "differs between cameras")
 
 
-def test_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path: Path) -> None:
-    packed = zlib.compress(bytes(2**29), 9)
-    start = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
-    path = tmp_path / "bomb.mat"
-    path.write_bytes(start + (15).to_bytes(4, "little") + len(packed).to_bytes(4, "little") + packed)
-    refused(path, "holds more than 256 MiB")
-
-
 def test_a_link_out_of_the_file_is_not_followed(tmp_path: Path) -> None:
     v73(tmp_path / "other.mat", points())
     path = v73(tmp_path / "a.mat", points())
@@ -145,32 +135,6 @@ def test_damage_is_one_line_or_is_not_seen(tmp_path: Path, kind: str) -> None:
             told.append(error.lines)
     assert len(told) > 60
     assert all(len(lines) == 1 and len(lines[0]) <= 300 for lines in told)
-
-
-def test_the_reader_of_v5_agrees_with_scipy(tmp_path: Path) -> None:
-    path = tmp_path / "a.mat"
-    cells = np.empty((2, 2), object)
-    cells[:] = [["one", np.arange(6.0).reshape(2, 3)], [np.int8([[7]]), {"field": "text"}]]
-    table = np.asfortranarray(np.random.default_rng(0).normal(size=(3, 4, 2)))
-    held = {
-        "cells": cells,
-        "table": table,
-        "small": np.uint16([[3]]),
-        "word": "\u00e9t\u00e9",
-        "complex": np.array([[1j]]),
-    }
-    for compressed in (True, False):
-        io.savemat(path, held, do_compression=compressed)
-        found = read_matlab5(path.read_bytes(), list(held))
-        np.testing.assert_array_equal(found["table"], table)
-        assert (found["small"].tolist(), found["word"], found["complex"]) == ([[3]], "\u00e9t\u00e9", None)
-        one, seven, numbers, struct = found["cells"]  # column by column
-        assert (one, seven.tolist(), numbers.tolist(), struct) == (
-            "one",
-            [[7]],
-            [[0, 1, 2], [3, 4, 5]],
-            {"field": "text"},
-        )
 
 
 @pytest.mark.skipif(not MOUSE.is_file(), reason="no real mouse beside the checkout (POSESYNTH_DATA)")

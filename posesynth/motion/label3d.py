@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError, shown
+from posesynth.errors import InputError
+from posesynth.matlab import LARGEST, read_variables
 from posesynth.motion.clip import MAX_NUMBERS, Motion, check_size, fault
-from posesynth.motion.matlab5 import LARGEST, DamagedError, read_matlab5
 from posesynth.motion.tables import DAMAGE, motion_of, reason
 
 Array = NDArray[np.generic]
@@ -44,8 +44,6 @@ def read_label3d(path: str, names: Sequence[str] | None) -> Motion:
         tables, found = _read_v73(path) if start == b"MATLAB 7.3 MAT-file" else _read_v5(path)
     except InputError:
         raise
-    except DamagedError as error:
-        raise fault(path, None, f"{error}; {_EXPECTED}") from None
     except DAMAGE as error:
         raise fault(path, None, f"cannot be read: {reason(error)}; {_EXPECTED}") from None
     if not tables:
@@ -64,17 +62,16 @@ def read_label3d(path: str, names: Sequence[str] | None) -> Motion:
 
 def _read_v5(path: str) -> tuple[list[Array], list[str]]:
     """The cameras' data_3d, and the names where there are some."""
-    with open(path, "rb") as file:
-        held = read_matlab5(file.read(LARGEST + 1), ("labelData", "joint_names"))
+    held = read_variables(path, ("labelData", "joint_names"), fields=("data_3d",))
     if "labelData" not in held:
         raise fault(path, None, f"holds no labelData; {_EXPECTED}")
     cells = held["labelData"] if isinstance(held["labelData"], list) else [held["labelData"]]
     tables = []
-    for cell in cells:
+    for n, cell in enumerate(cells):
         while isinstance(cell, list) and len(cell) == 1:
             (cell,) = cell
         if not isinstance(cell, dict) or not isinstance(cell.get("data_3d"), np.ndarray):
-            raise fault(path, None, f"labelData: is {shown(cell)}; expected a struct with data_3d for each camera")
+            raise fault(path, None, f"labelData: entry {n + 1}: expected a struct with data_3d for each camera")
         tables.append(cell["data_3d"])
     names = held.get("joint_names", [])
     return tables, names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []

@@ -10,9 +10,9 @@ from lifter.data.images.coco import is_posetrack, read_coco_set, read_coco_sets
 from lifter.data.images.deeplabcut_project import is_project, read_label_file, read_project
 from lifter.data.images.image_set import Annotation, ImageSet
 from lifter.data.images.lsp import read_lsp
-from lifter.data.images.matlab import variables
 from lifter.data.images.mpii import read_mpii_json, read_mpii_mat
 from lifter.data.images.tigdog import is_tigdog, read_tigdog
+from posesynth.matlab import variables
 from posesynth.motion.clip import fault
 from posesynth.motion.tables import reason
 from posesynth.yaml_source import quote

@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from lifter.data.images.image_set import ImageSet, image_folder, image_set
-from lifter.data.images.matlab import read_mat
+from posesynth.matlab import read_variable
 from posesynth.motion.clip import fault
 
 LSP_JOINTS = (
@@ -22,7 +22,7 @@ LSP_JOINTS = (
 
 def read_lsp(path: str) -> ImageSet:
     """The set of a ``joints.mat``, LSP or extended."""
-    joints = read_mat(path, "joints")
+    joints = read_variable(path, "joints")
     if not isinstance(joints, np.ndarray):
         raise fault(path, None, "joints: no array; expected (3, 14, N) of LSP or (14, 3, N) of LSP-extended")
     if joints.ndim == 2:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from lifter.data.images.image_set import Box, ImageSet, image_folder, image_set, inside
-from lifter.data.images.matlab import read_mat
 from posesynth.errors import shown
+from posesynth.matlab import read_variable
 from posesynth.motion.clip import fault
 
 MPII_JOINTS = (
@@ -48,7 +48,7 @@ def read_mpii_json(path: str, document: list[Any]) -> ImageSet:
 
 def read_mpii_mat(path: str) -> ImageSet:
     """The persons of the release's training images who have joints; its test images have none."""
-    release = _several(path, "RELEASE", read_mat(path, "RELEASE", _FIELDS))
+    release = _several(path, "RELEASE", read_variable(path, "RELEASE", _FIELDS))
     images, boxes, points, seen = [], [], [], []
     for n, entry in enumerate(_several(path, "RELEASE.annolist", release[0].get("annolist") if release else None)):
         where = f"RELEASE.annolist({n + 1})"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lifter.data.images.image_set import ImageSet, image_set
-from lifter.data.images.matlab import read_mat
+from posesynth.matlab import read_variable
 from posesynth.motion.clip import fault
 
 _LEGS = ("left_front", "right_front", "left_back", "right_back")
@@ -44,7 +44,7 @@ def read_tigdog(folder: str) -> ImageSet:
             path = os.path.join(folder, "landmarks", animal, f"{shot}.mat")
             if not os.path.isfile(path):
                 continue
-            frames = read_mat(path, "landmarks")
+            frames = read_variable(path, "landmarks")
             if not isinstance(frames, list):
                 raise fault(path, None, "landmarks: no cell array; expected a cell for each frame")
             if len(frames) < last - first + 1:
@@ -63,7 +63,7 @@ def read_tigdog(folder: str) -> ImageSet:
 
 def _ranges(path: str) -> list[tuple[int, int, int]]:
     """(shot, first frame, last frame) of each shot, both frames included."""
-    stored = read_mat(path, "ranges")
+    stored = read_variable(path, "ranges")
     found = np.array(stored if isinstance(stored, np.ndarray) else [], np.float64)
     whole = found.ndim == 2 and found.shape[1:] == (3,) and bool((found == found.round()).all())
     if not whole or (found < 0).any() or (found[:, 2] < found[:, 1]).any() or (found > 1e8).any():
