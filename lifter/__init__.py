@@ -4,6 +4,11 @@ The whole of it::
 
     model = lifter.load("quadruped")
     poses = model.lift(p2d)  # (B, N, 2), x right, z up, any unit -> poses.p3d (B, N, 3), poses.o (B, E, 3)
+
+And from images::
+
+    model = lifter.load_image_model("runs/dog")
+    found = model.predict(images)  # each (H, W, 3) -> found.landmarks (B, K, 2) in pixels, found.poses
 """
 
 from importlib import import_module
@@ -11,15 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Config, load_config
+    from .image_pipeline import ImageModel, load_image_model
     from .pipeline import Lifter, Poses, load
     from .training import train
 
-__all__ = ["Config", "Lifter", "Poses", "load", "load_config", "train"]
+__all__ = ["Config", "ImageModel", "Lifter", "Poses", "load", "load_config", "load_image_model", "train"]
 
 # Found on first use: importing lifter costs no torch.
 _HOMES = {
     "Config": ".config",
     "load_config": ".config",
+    "ImageModel": ".image_pipeline",
+    "load_image_model": ".image_pipeline",
     "Lifter": ".pipeline",
     "Poses": ".pipeline",
     "load": ".pipeline",

@@ -115,6 +115,20 @@ def lift(keypoints: str, model: str, keypoint_map: str | None, min_confidence: f
 
 
 @lifter.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--model", required=True, metavar="RUN", help="What lifter train-images wrote, or its landmarks or nms.")
+@click.option("--lifter", "lifting", metavar="MODEL", help="Another than the shipped one of the same skeleton.")
+@click.option("--box", metavar="X,Y,W,H", help="Around the animal, in each image, in pixels.")
+@click.option("--boxes", "boxes_file", metavar="FILE", help="Of each image: a table image,x,y,w,h or a set with boxes.")
+@click.option("--min-confidence", type=float, default=0.1, show_default=True, help="Landmarks below it are not lifted.")
+@click.option("--format", "ending", type=click.Choice(["h5", "csv", "npz"]), default="h5", show_default=True)
+@click.option("--out", required=True, metavar="FOLDER", help="A new folder, for poses and pictures.")
+def predict(images: tuple[str, ...], out: str, **options: Any) -> None:
+    """Find landmarks in images, folders of images or a video, and lift them to 3D poses."""
+    _predict(images, out, **options)
+
+
+@lifter.command()
 @click.argument("motions", nargs=-1, required=True, metavar="MOTION...")
 @click.option("--model", default="quadruped", show_default=True, help="A shipped model, a run, or a .safetensors file.")
 @click.option("--map", "joint_map", metavar="NAME|FILE", help="A joint map, as for posesynth coverage.")
@@ -182,6 +196,43 @@ def models() -> None:
         print(
             f"{name}: {len(skeleton.joints)} joints, {facts['samples']:,} samples, {facts['config']['output']} output"
         )
+
+
+def _predict(
+    images: tuple[str, ...],
+    out: str,
+    model: str,
+    lifting: str | None,
+    box: str | None,
+    boxes_file: str | None,
+    min_confidence: float,
+    ending: str,
+) -> None:
+    from tqdm import tqdm
+
+    from lifter.data.images.boxes import load_boxes, read_box
+    from lifter.data.images.frames import find_frames
+
+    if box is not None and boxes_file is not None:
+        raise InputError("--box and --boxes: both are given; expected one of them")
+    frames = find_frames(images)
+    boxes = None if boxes_file is None else load_boxes(boxes_file, frames.names)
+    one = None if box is None else read_box(box)
+    try:
+        from lifter.image_pipeline import load_image_model
+        from lifter.predict import describe
+        from lifter.predict import predict as run
+    except ModuleNotFoundError as error:
+        raise InputError(f"predicting needs {error.name}: pip install 'posesynth[lifter,images,draw]'") from None
+    found = load_image_model(model, lifting)
+    with tqdm(unit=" images", disable=None, total=len(frames.names) or None) as bar:
+
+        def show(what: str, count: int) -> None:
+            bar.n = count
+            bar.set_description(what)
+
+        track = run(found, frames, out, boxes or one, min_confidence, f".{ending}", show)
+    print("\n".join(describe(found, track, frames, boxes or one, min_confidence, out)))
 
 
 def _check_new(path: str) -> None:

@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
-import posesynth.render
 import torch
 from numpy.typing import NDArray
 
+import posesynth.render
 from lifter.data.images import ImageSet, crop, load_image, load_image_set
 from lifter.data.images.onto_skeleton import onto_skeleton
 from lifter.data.images.picture import placed

@@ -6,6 +6,7 @@ The whole of it::
     batch = posesynth.sample(skeleton, seed=0, start=0, stop=1000)
     data = posesynth.open("quadruped.zarr")
     stream = posesynth.PoseStream(skeleton, batch_size=500, seed=0)
+    images = posesynth.render.render(skeleton, seed=0, start=0, stop=8)
 """
 
 from importlib import import_module
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from .errors import InputError
 
 if TYPE_CHECKING:
+    from . import render
     from .kinematics import forward, inverse
     from .pipe import read_stream
+    from .render import ImageStream
     from .sampler import Batch, sample
     from .skeleton import Skeleton, load_skeleton
     from .store import Dataset, open  # noqa: A004
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "Dataset",
+    "ImageStream",
     "InputError",
     "PoseStream",
     "Skeleton",
@@ -32,6 +36,7 @@ __all__ = [
     "load_skeleton",
     "open",
     "read_stream",
+    "render",
     "sample",
 ]
 
@@ -39,6 +44,7 @@ __all__ = [
 _HOMES = {
     "Batch": ".sampler",
     "Dataset": ".store",
+    "ImageStream": ".render",
     "PoseStream": ".stream",
     "Skeleton": ".skeleton",
     "forward": ".kinematics",
@@ -51,6 +57,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "render":  # a package: posesynth.render.render
+        return import_module(".render", __name__)
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module 'posesynth' has no attribute '{name}'")

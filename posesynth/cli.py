@@ -339,7 +339,8 @@ def _generate_images(skeleton: Any, n: int, out: str, seed: int, size: int, back
         with _bar(n, "images") as bar:
             done = write_images(skeleton, out, n, seed=seed, size=size, backgrounds=backgrounds, progress=bar.update)
     except KeyboardInterrupt:
-        print(f"stopped; the same command goes on from what is in {out}", file=sys.stderr)
+        left = f"the same command goes on from what is in {out}" if os.path.isdir(out) else "nothing was written"
+        print(f"stopped; {left}", file=sys.stderr)
         raise
     kept = f", {done.reused:,} there already" if done.reused else ""
     print(f"{out}: {_count(done.written, 'image')} written{kept}; the set is complete")

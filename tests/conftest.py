@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,3 +18,23 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def image_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All image stages of the debug preset, trained on synthetic quadrupeds and hardly validated."""
+    torch = pytest.importorskip("torch")
+    for module in ("lightning_fabric", "safetensors", "PIL"):
+        pytest.importorskip(module)
+    from lifter import image_training
+    from lifter.image_config import PRESETS
+
+    out = tmp_path_factory.mktemp("image-run")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_training, "VALIDATION_IMAGES", 4)
+        for config in PRESETS["debug"].values():
+            image_training.train_stage(config, out)
+    torch.set_num_threads(threads)
+    return out

@@ -114,7 +114,7 @@ def test_the_folder_holds_the_pictures_and_their_labels(dog: Skeleton, tmp_path:
 def test_our_reader_of_coco_takes_it(dog: Skeleton, tmp_path: Path) -> None:
     write_images(dog, tmp_path / "set", 6, size=SIZE)
     made = render(dog, 0, 0, 6, SIZE)
-    found = load_image_set(str(tmp_path / "set" / "annotations.json"))
+    found = load_image_set(str(tmp_path / "set"))
     assert found.names == dog.joints
     assert len(found.annotations) == 6
     for i, annotation in enumerate(found.annotations):
@@ -133,7 +133,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(dog: Skeleton, tmp_pat
 
     with pytest.raises(KeyboardInterrupt):
         write_images(dog, folder, COUNT, size=SIZE, progress=stop)
-    assert not (folder / "manifest.json").exists()
+    assert not (folder / "records" / "manifest.json").exists()
     done = write_images(dog, folder, COUNT, size=SIZE)
     assert done.reused >= CHUNK
     assert done.written + done.reused == COUNT
@@ -154,7 +154,7 @@ DAMAGES = {
     ),
     "the annotations gone": ("annotations.json", Path.unlink),
     "the poses changed": ("poses.npz", damage),
-    "the manifest cut": ("manifest.json", lambda path: path.write_text("{")),
+    "the manifest cut": ("records/manifest.json", lambda path: path.write_text("{")),
 }
 
 
@@ -207,11 +207,11 @@ def test_other_content_is_refused_and_not_touched(dog: Skeleton, tmp_path: Path)
         write_images(dog, tmp_path / "mine.txt", 5, size=SIZE)
     with pytest.raises(InputError, match="there is no such folder"):
         write_images(dog, tmp_path / "nowhere" / "set", 5, size=SIZE)
-    (tmp_path / "foreign").mkdir()
-    (tmp_path / "foreign" / "identity.json").write_text("[]")
+    (tmp_path / "foreign" / "records").mkdir(parents=True)
+    (tmp_path / "foreign" / "records" / "identity.json").write_text("[]")
     with pytest.raises(InputError, match=r"identity\.json is not posesynth's"):
         write_images(dog, tmp_path / "foreign", 5, size=SIZE)
-    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["foreign", "identity.json", "mine.txt"]
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["foreign", "records", "identity.json", "mine.txt"]
 
 
 def test_a_full_disk_is_one_line_and_the_same_call_goes_on(
@@ -260,7 +260,7 @@ def test_the_command_writes_the_set(
     assert run(*GENERATE, "--out", "set", "--seed", 3) == 0
     assert capsys.readouterr().out == "set: 0 images written, 4 there already; the set is complete\n"
     assert run(*GENERATE) == 0
-    assert (tmp_path / "dog-images" / "manifest.json").exists()
+    assert (tmp_path / "dog-images" / "records" / "manifest.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -292,13 +292,13 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_from(tmp_path: Path) -> Non
     args = [sys.executable, "-m", "posesynth", *(str(arg) for arg in GENERATE), "--n", "700", "--out", "set"]
     process = subprocess.Popen(args, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 100
-    while not list(tmp_path.glob("set/records/*.json")) and time.monotonic() < until:
+    while not list(tmp_path.glob("set/records/0*.json")) and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
     assert "stopped; the same command goes on from what is in set" in told
-    assert not (tmp_path / "set" / "manifest.json").exists()
+    assert not (tmp_path / "set" / "records" / "manifest.json").exists()
     assert not list((tmp_path / "set").rglob("*.partial"))
     done = subprocess.run(args, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr

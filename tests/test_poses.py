@@ -94,6 +94,12 @@ TRACKS = {
     "large numbers": some_track([-5, 0, 2**63 - 1]),
     "several": some_track(individuals=("mouse 1", "mouse 2", "3")),
     "one with a name": some_track(individuals=("ratto",), confidence=False),
+    "found in images": some_track(
+        ["a.png", "b/c.png"], p2d_confidence=np.array([[[0.1, 1, 0, np.nan, 1e-9]]] * 2, np.float32)
+    ),
+    "found, without a confidence in 3D": some_track(
+        range(1), confidence=False, p2d_confidence=np.array([[[0.1, 1, 0, np.nan, 1e-9]]], np.float32)
+    ),
     "a single frame": some_track([99], confidence=False),
     "nothing lifted": some_track(
         range(2), confidence=False, p3d=np.full((2, 1, 5, 3), np.nan, np.float32), source="", model=""

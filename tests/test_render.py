@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import golden
+import naive
 import numpy as np
 import pytest
 import scipy.fft
@@ -16,9 +17,10 @@ from hypothesis import given, settings
 from PIL import Image
 from strategies import skeletons
 
-from posesynth import InputError, Skeleton, load_skeleton, sample
-from posesynth.render import ImageBatch, Photographs, render
+from posesynth import InputError, Skeleton, load_skeleton, rng, sample
+from posesynth.render import ImageBatch, Photographs, draws, render
 from posesynth.render.anatomy import Role, anatomy
+from posesynth.render.draws import Draws
 from posesynth.render.images import IMAGE_VERSION
 from posesynth.render.jpeg import _CHROMA, _LUMA, _quantise, _steps
 from posesynth.render.raster import FAR, Parts, labels, surface
@@ -77,6 +79,14 @@ def test_threads_change_nothing(dog: Skeleton, threads: int) -> None:
 def test_the_last_pictures_of_all_are_pictures(dog: Skeleton) -> None:
     assert len(render(dog, 2**64 - 1, 2**64 - 2, 2**64, SIZE)) == 2
     assert render(dog, 0, 5, 5, SIZE).image.shape == (0, SIZE, SIZE, 3)
+
+
+def test_draws_are_philoxs() -> None:
+    drawn, index = Draws(7, 2**40 + 3, 2**40 + 5), 2**40 + 4
+    for block, place in ((draws.CAMERA, 0), (draws.COAT, 7), (draws.SEEDS, 3)):
+        word = naive.word(7, index, rng.IMAGE, block * draws.ROOM + place)
+        assert drawn.words(block, place)[1] == word
+        assert drawn.uniform(block, place)[1] == np.float32(naive.closed_below(word))
 
 
 def test_seeds_and_indices_give_other_pictures(dog: Skeleton) -> None:

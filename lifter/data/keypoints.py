@@ -3,6 +3,9 @@
 import os
 import stat
 
+import numpy as np
+
+from lifter.data.poses import PoseTrack, is_pose_file, read_poses
 from lifter.data.track import Keypoints, check_points
 from posesynth.errors import did_you_mean
 from posesynth.motion.clip import fault
@@ -26,6 +29,7 @@ def load_keypoints(path: str | os.PathLike[str]) -> Keypoints:
     ``.csv``, ``.tsv``, ``.txt``: DeepLabCut's rows scorer, [individuals,] bodyparts, coords (predictions and hand
     labels; Lightning Pose writes the same), or a plain header ``joint_x,joint_y[,joint_confidence]``.  ``.h5``:
     DeepLabCut's tables and SLEAP's analysis file.  ``.json``: COCO keypoints.  ``.npz``: ``positions``, ``names``.
+    And the pose files of `lifter.data.poses`, of which the 2D is taken.
 
     Raises InputError, one line that begins with the file's name, for a file that cannot be read as one of these, or
     in which no joint is seen.  Nothing in a file is ever unpickled.
@@ -36,7 +40,14 @@ def load_keypoints(path: str | os.PathLike[str]) -> Keypoints:
         hint = f"; it is {_INSTEAD[ending]}" if ending in _INSTEAD else did_you_mean(ending, ENDINGS)
         raise fault(path, None, f"unknown kind of keypoint file {quote(ending)}; expected {', '.join(ENDINGS)}{hint}")
     _check_file(path)
-    return check_points(_read(path, ending))
+    return check_points(_of_poses(path, read_poses(path)) if is_pose_file(path) else _read(path, ending))
+
+
+def _of_poses(path: str, track: PoseTrack) -> Keypoints:
+    positions = track.p2d.astype(np.float64) * (1, -1)
+    sure = track.p2d_confidence
+    confidence = np.full(positions.shape[:3], np.nan) if sure is None else sure.astype(np.float64)
+    return Keypoints(positions, confidence, track.joints, track.individuals, track.frames, path, "poses")
 
 
 def _check_file(path: str) -> None:

@@ -3,7 +3,7 @@
     scorer        how it was made, the same in each column: lifter?model=...&skeleton=...&parents=...&source=...
     individuals   only where the input knew individuals
     bodyparts     the joint
-    coords        x, y, z, [confidence], image_x, image_z
+    coords        x, y, z, [confidence], image_x, image_z, [image_confidence]
 
 A cell is empty where there is no number.  Nine digits give a float32 back to the last bit.
 """
@@ -15,6 +15,7 @@ from typing import BinaryIO
 from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lifter.data.number_table import Table
 from lifter.data.pose_track import PoseTrack, made_track
@@ -39,7 +40,7 @@ def is_ours(file: BinaryIO) -> bool:
 
 def write(path: str, write: Write, track: PoseTrack) -> None:
     """Hand the bytes of the table to `write`."""
-    coords = _coords(track.confidence is not None)
+    coords = _coords(track.confidence is not None, track.p2d_confidence is not None)
     columns = [(who, joint, axis) for who in track.individuals for joint in track.joints for axis in coords]
     rows = [
         ["scorer", *[_scorer(track)] * len(columns)],
@@ -56,7 +57,8 @@ def write(path: str, write: Write, track: PoseTrack) -> None:
     if max(map(len, lines)) > _LONGEST_LINE:
         raise fault(path, None, f"{len(columns)} columns are too many for a table; write .h5 instead")
     write("".join(lines).encode())
-    parts = [track.p3d, *([] if track.confidence is None else [track.confidence[..., None]]), track.p2d]
+    sure, sure_2d = ([] if c is None else [c[..., None]] for c in (track.confidence, track.p2d_confidence))
+    parts = [track.p3d, *sure, track.p2d, *sure_2d]
     template = ",".join(["%.9g"] * len(columns))
     for first in range(0, len(track.frames), _BLOCK):
         block = slice(first, first + _BLOCK)
@@ -85,7 +87,7 @@ def read(path: str, file: BinaryIO) -> PoseTrack:
         raise fault(path, table.line, f"header rows of different lengths; {expected}")
     whose, parts, axes = (tuple(dict.fromkeys(names)) for names in (who, joints, coords))
     columns = [(name, joint, axis) for name in whose for joint in parts for axis in axes]
-    if columns != list(zip(who, joints, coords, strict=True)) or axes not in (_coords(False), _coords(True)):
+    if columns != list(zip(who, joints, coords, strict=True)) or axes not in _LAYOUTS:
         raise fault(path, table.line, f"columns in another order or of another kind; {expected}")
     facts = _facts(path, scorers[1:])
     labels, numbers = table.body(len(scorers), [0], list(range(1, len(scorers))))
@@ -94,8 +96,9 @@ def read(path: str, file: BinaryIO) -> PoseTrack:
     return made_track(
         path,
         p3d=values[..., :3].copy(),
-        p2d=values[..., -2:].copy(),
-        confidence=values[..., 3].copy() if "confidence" in axes else None,
+        p2d=values[..., [axes.index(axis) for axis in _IMAGE]],
+        confidence=_one(values, axes, "confidence"),
+        p2d_confidence=_one(values, axes, "image_confidence"),
         joints=parts,
         parents=tuple(int(parent) for parent in facts["parents"].split()),
         individuals=whose,
@@ -106,8 +109,15 @@ def read(path: str, file: BinaryIO) -> PoseTrack:
     )
 
 
-def _coords(confidence: bool) -> tuple[str, ...]:
-    return (*_AXES, "confidence", *_IMAGE) if confidence else (*_AXES, *_IMAGE)
+def _coords(confidence: bool, image_confidence: bool) -> tuple[str, ...]:
+    return (*_AXES, *["confidence"] * confidence, *_IMAGE, *["image_confidence"] * image_confidence)
+
+
+_LAYOUTS = [_coords(a, b) for a in (False, True) for b in (False, True)]
+
+
+def _one(values: NDArray[np.float32], axes: tuple[str, ...], axis: str) -> NDArray[np.float32] | None:
+    return values[..., axes.index(axis)].copy() if axis in axes else None
 
 
 def _scorer(track: PoseTrack) -> str:

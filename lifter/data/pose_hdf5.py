@@ -28,8 +28,9 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 2**9, 2**20
 _LARGEST = 2**32  # bytes of a file
 _FACTS = ("skeleton", "model", "source")
+_CONFIDENCES = ("confidence", "p2d_confidence")
 _KINDS = {  # what the type of each dataset may be
-    **dict.fromkeys(("p3d", "p2d", "confidence"), r"<f4"),
+    **dict.fromkeys(("p3d", "p2d", *_CONFIDENCES), r"<f4"),
     **dict.fromkeys(("joints", "individuals"), r"\|S[1-9][0-9]{0,5}"),
     "parents": r"<i4",
     "frames": r"<i8|\|S[1-9][0-9]{0,5}",
@@ -38,6 +39,7 @@ _NOTES = {
     "p3d": "frame, individual, joint, (x right, y away from the camera, z up) in units of the longest edge",
     "p2d": "frame, individual, joint, (x right, z up) in pixels of the source",
     "confidence": "frame, individual, joint",
+    "p2d_confidence": "frame, individual, joint",
     "parents": "index of each joint's parent, -1 at the root",
 }
 
@@ -54,7 +56,11 @@ def write(path: str, write: Write, track: PoseTrack) -> None:
     arrays = {
         "p3d": track.p3d.astype("<f4", copy=False),
         "p2d": track.p2d.astype("<f4", copy=False),
-        **({} if track.confidence is None else {"confidence": track.confidence.astype("<f4", copy=False)}),
+        **{
+            name: values.astype("<f4", copy=False)
+            for name in _CONFIDENCES
+            if (values := getattr(track, name)) is not None
+        },
         "joints": _texts(track.joints),
         "parents": np.array(track.parents, "<i4"),
         "individuals": _texts(track.individuals),
@@ -88,7 +94,7 @@ def read(path: str, file: BinaryIO) -> PoseTrack:
     if hashlib.sha256(data[block:]).hexdigest() != document["contents"]:
         raise fault(path, None, "was changed or damaged after lifter wrote it; expected it as it was written")
     arrays = {name: _array(path, data, name, place) for name, place in document["arrays"].items()}
-    if not _KINDS.keys() - {"confidence"} <= arrays.keys() <= _KINDS.keys():
+    if not _KINDS.keys() - set(_CONFIDENCES) <= arrays.keys() <= _KINDS.keys():
         raise fault(path, None, f"arrays: are {shown(sorted(arrays))}; expected those of a pose file")
     try:
         texts = {name: [text.decode() for text in array.tolist()] for name, array in arrays.items() if _is_text(array)}
@@ -99,6 +105,7 @@ def read(path: str, file: BinaryIO) -> PoseTrack:
         p3d=arrays["p3d"],
         p2d=arrays["p2d"],
         confidence=arrays.get("confidence"),
+        p2d_confidence=arrays.get("p2d_confidence"),
         joints=tuple(texts["joints"]),
         parents=tuple(arrays["parents"].tolist()),
         individuals=tuple(texts["individuals"]),

@@ -18,7 +18,8 @@ _TEXTS = ("format", "skeleton", "model", "source")
 _LISTS = ("joints", "parents", "individuals", "frames")
 _NUMBERS = ("p3d", "p2d")
 _REQUIRED = {f"{name}.npy" for name in (*_TEXTS, *_LISTS, *_NUMBERS)}
-_OPTIONAL = {"confidence.npy"}
+_CONFIDENCES = ("confidence", "p2d_confidence")
+_OPTIONAL = {f"{name}.npy" for name in _CONFIDENCES}
 
 
 def is_ours(file: BinaryIO) -> bool:
@@ -33,8 +34,7 @@ def is_ours(file: BinaryIO) -> bool:
 def write(path: str, write: Write, track: PoseTrack) -> None:
     """Hand the bytes of the archive to `write`."""
     arrays = {name: np.array(getattr(track, name)) for name in (*_TEXTS[1:], *_LISTS, *_NUMBERS)}
-    if track.confidence is not None:
-        arrays["confidence"] = track.confidence
+    arrays |= {name: values for name in _CONFIDENCES if (values := getattr(track, name)) is not None}
     memory = io.BytesIO()
     np.savez(memory, allow_pickle=False, format=np.array(_FORMAT), **arrays)
     write(memory.getbuffer())
@@ -65,6 +65,7 @@ def read(path: str, file: BinaryIO) -> PoseTrack:
         p3d=arrays["p3d.npy"],
         p2d=arrays["p2d.npy"],
         confidence=arrays.get("confidence.npy"),
+        p2d_confidence=arrays.get("p2d_confidence.npy"),
         skeleton=_text(path, arrays, "skeleton"),
         model=_text(path, arrays, "model"),
         source=_text(path, arrays, "source"),

@@ -22,9 +22,10 @@ class PoseTrack:
     ``p3d``: (T, A, N, 3) float32, x right, y away from the camera, z up, the root at the origin, in units of the
     longest edge; NaN where an individual was not lifted.  ``p2d``: (T, A, N, 2) float32, x right, z up, in pixels of
     the input; NaN where a joint was not seen.  ``confidence``: (T, A, N) float32 of each joint, None where the model
-    gives none.  ``joints``: N names.  ``parents``: index of each joint's parent, -1 at the root.  ``individuals``: A
-    names, ``("",)`` where the input knew none.  ``frames``: T whole numbers, or T image names.  ``skeleton``,
-    ``model``: their names.  ``source``: the file of the 2D track.
+    gives none.  ``p2d_confidence``: the same of its 2D, where that was found in an image.  ``joints``: N names.
+    ``parents``: index of each joint's parent, -1 at the root.  ``individuals``: A names, ``("",)`` where the input
+    knew none.  ``frames``: T whole numbers, or T image names.  ``skeleton``, ``model``: their names.  ``source``: the
+    file of the 2D track.
 
     InputError where the parts do not fit each other, or a text could not be a cell of a table.
     """
@@ -39,6 +40,7 @@ class PoseTrack:
     skeleton: str
     model: str
     source: str
+    p2d_confidence: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         start = (len(self.frames), len(self.individuals), len(self.joints))
@@ -48,6 +50,7 @@ class PoseTrack:
             "p3d": (self.p3d, (*start, 3)),
             "p2d": (self.p2d, (*start, 2)),
             "confidence": (self.confidence, start),
+            "p2d_confidence": (self.p2d_confidence, start),
         }
         for name, (array, shape) in arrays.items():
             if array is not None and (array.shape != shape or array.dtype != np.float32):

@@ -1,4 +1,4 @@
-"""Pose files: `write_poses`, `read_poses`.
+"""Pose files: `write_poses`, `read_poses`, and `is_pose_file`, which tells one.
 
     .csv    a table as DeepLabCut writes them, with x, y, z of each joint
     .h5     HDF5 of plain datasets, for any tool that reads it
@@ -21,7 +21,7 @@ from posesynth.motion.clip import fault
 from posesynth.motion.tables import reason
 from posesynth.store.folder import LocalFolder
 
-__all__ = ["FORMATS", "PoseTrack", "check_pose_path", "read_poses", "write_poses"]
+__all__ = ["FORMATS", "PoseTrack", "check_pose_path", "is_pose_file", "read_poses", "write_poses"]
 
 FORMATS: dict[str, ModuleType] = {".h5": pose_hdf5, ".csv": pose_csv, ".npz": pose_npz}
 
@@ -49,6 +49,16 @@ def read_poses(path: str | os.PathLike[str]) -> PoseTrack:
     with _open(text) as file:
         track: PoseTrack = kind.read(text, file)
     return track
+
+
+def is_pose_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file that is there begins as those that `write_poses` writes.  InputError where it cannot be read."""
+    kind = FORMATS.get(os.path.splitext(os.fspath(path))[1])
+    if kind is None:
+        return False
+    with _open(os.fspath(path)) as file:
+        ours: bool = kind.is_ours(file)
+        return ours
 
 
 def check_pose_path(path: str | os.PathLike[str]) -> None:

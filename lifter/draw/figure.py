@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from posesynth.draw import FAINT, PAPER, MissingMatplotlibError
+from posesynth.draw import FAINT, INK, LEFT, MIDDLE, PAPER, RIGHT, MissingMatplotlibError
 from posesynth.errors import InputError
+
+HEAD = 0.62  # inches of a heading
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -39,6 +41,32 @@ def label(axis: Any, words: str) -> None:
     """A quiet label in the upper left corner."""
     axis.text(0.02, 0.98, words, color=FAINT, fontsize=8.5, va="top", transform=axis.transAxes, zorder=5,
               parse_math=False)  # fmt: skip
+
+
+def heading(figure: Any, title: str, whose: str, words: str, sided: bool) -> None:
+    """What a figure of skeletons shows (whose: of which of several, or ""), and what colours of sides mean."""
+    width, height = figure.get_size_inches()
+    y = 1 - 0.5 * HEAD / height
+    legend = (("left", LEFT), ("right", RIGHT), ("middle", MIDDLE)) if sided else ()
+    x = 0.2 / width
+    for part, look in (
+        (title, {"color": INK, "fontsize": 14, "weight": "bold"}),
+        (whose, {"color": INK, "fontsize": 11}),
+        (words, {"color": FAINT, "fontsize": 9.5}),
+    ):
+        if not part:
+            continue
+        text = figure.text(x, y, part, va="center", parse_math=False, **look)
+        room = (1 - (0.35 + 0.75 * len(legend)) / width) * figure.bbox.width
+        while len(text.get_text()) > 4 and text.get_window_extent().x1 > room:
+            text.set_text(f"{text.get_text()[:-4]}...")
+        if text.get_window_extent().x1 > room:
+            text.remove()
+            break
+        x = text.get_window_extent().x1 / figure.bbox.width + 0.12 / width
+    for place, (word, colour) in enumerate(legend):
+        x = 1 - (0.2 + 0.75 * (len(legend) - place)) / width
+        figure.text(x, y, f"● {word}", color=colour, fontsize=10, va="center")
 
 
 @contextlib.contextmanager

@@ -17,6 +17,9 @@ Array = NDArray[np.floating[Any]]
 
 _FLOOR, _SHADOW, _SCREEN = "#f3eee5", "#d8d0c2", "#fffdf9"
 
+DOUBT = "lines: error expected in depth, discs: of hidden joints"
+"""What a `Floor` draws around the joints of a model with a confidence."""
+
 
 class Body(NamedTuple):
     """The bones of a skeleton and how they look."""
@@ -44,7 +47,7 @@ def body_of(track: PoseTrack) -> Body:
     return Body(bones, colours, sided, min(1.0, (18 / max(len(bones), 1)) ** 0.5))
 
 
-class _Drawing:
+class Drawing:
     """Skeletons of one axis, replaced at each step."""
 
     def __init__(self, axis: Any, body: Body) -> None:
@@ -74,7 +77,7 @@ class _Drawing:
         self.lines.set_linewidths(lines.linewidths)
 
 
-class Screen(_Drawing):
+class Screen(Drawing):
     """The 2D track of some individuals, images (T, A, N, 2), as the camera has it."""
 
     def __init__(self, axis: Any, body: Body, images: Array, tags: Sequence[str], window: Window) -> None:
@@ -119,7 +122,7 @@ class Screen(_Drawing):
             self.grid.set_segments([[(x, -far), (x, far)] for x in across] + [[(-far, z), (far, z)] for z in up])
 
 
-class Floor(_Drawing):
+class Floor(Drawing):
     """Standing poses on a round floor, seen from a little above."""
 
     def __init__(self, axis: Any, body: Body, stood: Standing, named: bool = True) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from posesynth.draw import FAINT, INK, LEFT, MIDDLE, PAPER, RIGHT, SHADE
+from posesynth.draw import FAINT, INK, PAPER, SHADE
 from posesynth.errors import InputError, did_you_mean, shown
 
 from ..data.pose_track import PoseTrack
 from ..data.poses import read_poses
-from .figure import label, new_axes, new_figure, written
-from .skeletons import Body, Floor, Screen, body_of
+from .figure import HEAD, heading, label, new_axes, new_figure, written
+from .skeletons import DOUBT, Body, Floor, Screen, body_of
 from .standing import Standing, standing
 from .window import boxes, centred, following
 
@@ -24,8 +24,7 @@ AT_ONCE = 4  # individuals of a film
 COLUMNS = 5  # frames of a panel
 TURN = 36.0  # degrees a second
 SIDES = (50.0, -40.0)  # a panel's two views, in degrees from the camera's
-_DOUBT = "lines: error expected in depth, discs: of hidden joints"
-_HEAD, _FOOT = 0.62, 0.36  # inches
+_FOOT = 0.36  # inches
 
 
 def show(
@@ -88,13 +87,13 @@ def _film(track: PoseTrack, chosen: list[int], path: Path, fps: float) -> str:
     width, height, half = 9.6, 5.4, 4.5
     figure, body = new_figure(width, height), body_of(track)
     _heading(figure, track, chosen, body)
-    screen, floors = _stage(figure, track, chosen, body, steps, fps, half, height - _HEAD - _FOOT - 0.06)
+    screen, floors = _stage(figure, track, chosen, body, steps, fps, half, height - HEAD - _FOOT - 0.06)
     counter = figure.text(0.21 / width, 0.5 * _FOOT / height, "", color=FAINT, fontsize=9, va="center",
                           parse_math=False)  # fmt: skip
     right = 1 - 0.21 / width
     if track.confidence is not None:
         look = {"color": FAINT, "fontsize": 8, "va": "center", "ha": "right"}
-        words = figure.text(right, 0.5 * _FOOT / height, _DOUBT, **look)
+        words = figure.text(right, 0.5 * _FOOT / height, DOUBT, **look)
         right = words.get_window_extent().x0 / figure.bbox.width - 0.4 / width
     bar = figure.add_axes((0.2, 0.47 * _FOOT / height, right - 0.2, 0.006), xlim=(0, 1), facecolor=SHADE)
     bar.set(xticks=[], yticks=[])
@@ -159,10 +158,10 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
     across, up = (high - low).max(axis=0)
     tall = float(np.clip(up / (across or 1.0), 0.45, 1.2))
     tall_3d = float(np.clip((stood.extent[1] - stood.extent[0]) / (2 * stood.radius), 0.45, 1.2))
-    side, gap, top = 2.2, 0.24, _HEAD + 0.22
+    side, gap, top = 2.2, 0.24, HEAD + 0.22
     heights = [side * tall, side * tall_3d, side * tall_3d]
     views = [f"3D, from {abs(s):g}° {'left' if s > 0 else 'right'} of the camera" for s in SIDES]
-    words = ["2D, as filmed", views[0] + (f"; {_DOUBT}" if stood.errors is not None else ""), *views[1:]]
+    words = ["2D, as filmed", views[0] + (f"; {DOUBT}" if stood.errors is not None else ""), *views[1:]]
     width, height = side * max(len(steps), 2), top + sum(heights) + len(heights) * gap
     figure = new_figure(width, height)
     _heading(figure, track, [a], body)
@@ -200,27 +199,5 @@ def _name(track: PoseTrack, step: int) -> str:
 
 
 def _heading(figure: Any, track: PoseTrack, chosen: list[int], body: Body) -> None:
-    """What it is, and what the colours mean."""
     alone = track.individuals[chosen[0]] if len(chosen) == 1 else ""
-    width, height = figure.get_size_inches()
-    y = 1 - 0.5 * _HEAD / height
-    legend = (("left", LEFT), ("right", RIGHT), ("middle", MIDDLE)) if body.sided else ()
-    x = 0.2 / width
-    for words, look in (
-        (Path(track.source).name or track.skeleton, {"color": INK, "fontsize": 14, "weight": "bold"}),
-        (alone, {"color": INK, "fontsize": 11}),
-        (f"lifted by {track.model}", {"color": FAINT, "fontsize": 9.5}),
-    ):
-        if not words:
-            continue
-        text = figure.text(x, y, words, va="center", parse_math=False, **look)
-        room = (1 - (0.35 + 0.75 * len(legend)) / width) * figure.bbox.width
-        while len(text.get_text()) > 4 and text.get_window_extent().x1 > room:
-            text.set_text(f"{text.get_text()[:-4]}...")
-        if text.get_window_extent().x1 > room:
-            text.remove()
-            break
-        x = text.get_window_extent().x1 / figure.bbox.width + 0.12 / width
-    for place, (word, colour) in enumerate(legend):
-        x = 1 - (0.2 + 0.75 * (len(legend) - place)) / width
-        figure.text(x, y, f"● {word}", color=colour, fontsize=10, va="center")
+    heading(figure, Path(track.source).name or track.skeleton, alone, f"lifted by {track.model}", body.sided)

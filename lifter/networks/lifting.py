@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lifter.geometry import directions, paths, positions
 
 _TINY = 1e-6
+_SHORT = 0.02  # of the pose's own size: bones about as short as this give their direction little gradient
 
 
 class Prediction(NamedTuple):
@@ -87,10 +88,21 @@ class LiftingNet(nn.Module):
         p = torch.stack([x, y, z], dim=-1)
         bones = p[:, 1:] - p[:, self.parents]
         length = (bones.square().sum(-1) + _TINY**2).sqrt()
+        d = _unit(bones, length)
         longest = length.amax(dim=1, keepdim=True)
         # What it is unsure of must not change what it says: the features are taken as they are.
         expected = log_error(features.detach()).float()
-        return Prediction(length / longest, bones / length[..., None], (p - p[:, :1]) / longest[..., None], expected)
+        return Prediction(length / longest, d, (p - p[:, :1]) / longest[..., None], expected)
+
+
+def _unit(bones: Tensor, length: Tensor) -> Tensor:
+    """Directions of the bones, whose gradient is bounded.
+
+    That of a direction grows with 1 / length.  Two hidden joints that the network puts in one place, as bfloat16's
+    rounding often does, would give a gradient of a million, after which Adam does not move for thousands of steps.
+    """
+    soft = bones / (length.square() + _SHORT**2).sqrt()[..., None]
+    return soft + (bones / length[..., None] - soft).detach()
 
 
 def _in_own_units(p2d: Tensor, seen: Tensor) -> Tensor:

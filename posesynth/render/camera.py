@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from posesynth.render import draws
-from posesynth.render.body import Body
 from posesynth.render.draws import Draws, Floats, rotated, turns
+from posesynth.render.parts import Body
 from posesynth.skeleton import Sampling, Skeleton
 from posesynth.trigonometry import f32
 

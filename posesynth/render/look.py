@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from posesynth.render import draws
 from posesynth.render.anatomy import Anatomy, Role
-from posesynth.render.body import Region
 from posesynth.render.draws import Draws, Floats, dot, unit
+from posesynth.render.parts import Region
 from posesynth.trigonometry import f32
 
 COAT_PLAIN, COAT_SPOTS, COAT_STRIPES, COAT_PATCHES = range(4)

@@ -23,7 +23,7 @@ _MORE = f32(0.51)  # not a half: two bones that end in one sphere would share it
 
 
 class Parts(NamedTuple):
-    """B pictures' parts and joints, in pixels; see `body.Body` and `camera.Shot`."""
+    """B pictures' parts and joints, in pixels; see `parts.Body` and `camera.Shot`."""
 
     ends: Floats
     radii: Floats

@@ -1,6 +1,6 @@
 """Pictures on disk: images, masks, COCO annotations and 3D poses in a folder, resumed by the same call.
 
-    identity.json -> chunks of pictures, each with its record -> annotations.json, poses.npz -> manifest.json
+    identity -> chunks of pictures, each with its record -> annotations.json, poses.npz -> manifest
 
 Every file is there whole or not at all (`posesynth.store.folder`), and the manifest, written last, has the digest of
 each.  A chunk whose record and files are there and sound is kept; any other is made again, to the same bytes.
@@ -26,9 +26,11 @@ from posesynth.sampler import STREAM_VERSION, check_range, check_skeleton, cores
 from posesynth.skeleton import Skeleton
 from posesynth.store.folder import LocalFolder
 
-CHUNK = 64  # pictures of a record: what an interrupted run makes again at most, a thread
+CHUNK = 64  # pictures of a record, fewer if they are large: what an interrupted run makes again at most, a thread
 
-IDENTITY, ANNOTATIONS, POSES, MANIFEST = "identity.json", "annotations.json", "poses.npz", "manifest.json"
+ANNOTATIONS, POSES = "annotations.json", "poses.npz"
+# Not beside the annotations, where a reader of COCO would take them for more.
+IDENTITY, MANIFEST = "records/identity.json", "records/manifest.json"
 MOST = 10**8
 
 Json = dict[str, Any]
@@ -72,11 +74,16 @@ class _Plan:
         }
 
     @property
+    def chunk(self) -> int:
+        """Pictures of a record."""
+        return max(1, min(CHUNK, CHUNK * 256**2 // self.size**2))
+
+    @property
     def chunks(self) -> range:
-        return range(-(-self.n // CHUNK))
+        return range(-(-self.n // self.chunk))
 
     def range(self, k: int) -> tuple[int, int]:
-        return k * CHUNK, min((k + 1) * CHUNK, self.n)
+        return k * self.chunk, min((k + 1) * self.chunk, self.n)
 
 
 def write_images(
@@ -93,7 +100,8 @@ def write_images(
 
     images/NNNNNNNN.png RGB; masks/NNNNNNNN.png, 255 where the body shows; annotations.json in COCO's keypoint format
     (v 2: visible, 1: in the picture but hidden, 0: outside it); poses.npz with p2d (n, N, 2), visible (n, N) and p3d
-    (n, N, 3) as in `ImageBatch`; identity.json, which says what the set is; manifest.json with the digest of each.
+    (n, N, 3) as in `ImageBatch`; records/identity.json, which says what the set is; records/manifest.json with the
+    digest of each.
     progress: called with the number of pictures of each chunk that is done.
     Raises InputError: other content in `out`, a place that cannot be written; what is written stays, and the same call
     goes on from there, so too after KeyboardInterrupt.

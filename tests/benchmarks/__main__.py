@@ -25,6 +25,7 @@ SECTIONS = {
     "training": "training",
     "adaptation": "adaptation",
     "limit": "limit",
+    "images": "images",
 }
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 MARK = "<!-- measured: written by python -m tests.benchmarks --record -->\n"

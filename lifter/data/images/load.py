@@ -102,15 +102,21 @@ def _read_files(path: str, labels: list[str]) -> ImageSet:
 
 
 def _plain_folder(path: str) -> ImageSet:
+    found = images_in(path)
+    if not found:
+        raise fault(path, None, f"neither labels nor images in it; {_EXPECTED}")
+    return _unlabelled(path, found)
+
+
+def images_in(path: str) -> list[str]:
+    """All image files in a folder and below, by their endings, sorted by path."""
     found = []
     for folder, folders, files in os.walk(path):
         folders.sort()
         found += [os.path.join(folder, name) for name in files if os.path.splitext(name)[1].lower() in IMAGES]
         if len(found) > MAX_IMAGES:
             raise fault(path, None, f"more than {MAX_IMAGES} images; expected fewer")
-    if not found:
-        raise fault(path, None, f"neither labels nor images in it; {_EXPECTED}")
-    return _unlabelled(path, sorted(found))
+    return sorted(found)
 
 
 def _unlabelled(path: str, images: list[str]) -> ImageSet:

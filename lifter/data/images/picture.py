@@ -89,9 +89,25 @@ def crop(
     return np.asarray(resized), np.array([[scale, 0, -scale * left], [0, scale, -scale * top]])
 
 
+def shrunk(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 whose longer side has at most so many pixels; the image itself where it has no more."""
+    height, width = image.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return image
+    pillow, _ = _pillow()
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(pillow.fromarray(image).resize(size, pillow.Resampling.BILINEAR, reducing_gap=3))
+
+
 def placed(affine: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:
     """Points (..., 2) mapped by an affine (2, 3); NaN stays NaN."""
     return np.asarray(points, np.float64) @ affine[:, :2].T + affine[:, 2]
+
+
+def taken_back(affine: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:
+    """What `placed` maps to these points (..., 2)."""
+    return (np.asarray(points, np.float64) - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
 
 
 def _check(path: str, size: tuple[int, int], mode: str) -> None:
