@@ -17,6 +17,7 @@ from posesynth.errors import InputError
 from posesynth.yaml_fields import Limit
 
 STAGES = ("autoencoder", "skip2", "skip1", "landmarks", "nms")
+TRANSFERS = ("frozen", "tuned", "scratch")
 SYNTHETIC = "synthetic"
 """The `images` that are rendered as they are needed."""
 
@@ -34,8 +35,9 @@ class ImageConfig(RunConfig):
     bottleneck.
     steps: at most so many.  batch: images a step.  target: the validation loss at which the stage is done, 0 for none;
     extra: steps it goes on for then.  learning_rate, schedule: of Adam, see `lifter.config`.
-    labels: only so many images, over and over; 0 for all there are.  scratch: the landmarks stage trains the whole
-    network from random weights, to see what the autoencoder is worth.  sigma: of the heatmaps' Gaussians, in pixels.
+    labels: only so many images, over and over; 0 for all there are.  transfer: what the landmarks stage does with the
+    autoencoder: ``frozen`` is the paper's, ``tuned`` trains it further, ``scratch`` trains it from random weights, to
+    see what it was worth.  sigma: of the heatmaps' Gaussians, in pixels.
     margin: of an annotated set's crops, as a share of the box's longer side, on each side.
     flip, rotation (degrees), scaling (share), colour (share): the augmentation, each drawn up to that much either way.
     precision: see `lifter.config`.
@@ -55,7 +57,7 @@ class ImageConfig(RunConfig):
     learning_rate: float = 1e-4
     schedule: str = "constant"
     labels: int = 0
-    scratch: bool = False
+    transfer: str = "frozen"
     sigma: float = 10.0
     margin: float = 0.1
     flip: bool = False
@@ -84,8 +86,8 @@ class ImageConfig(RunConfig):
             "scaling": Limit(0, 0.9, "a share", ""),
             "colour": Limit(0, 1, "a share", ""),
         },
-        choices={"stage": STAGES, "schedule": SCHEDULES, "precision": PRECISIONS},
-        flags=("scratch", "flip"),
+        choices={"stage": STAGES, "transfer": TRANSFERS, "schedule": SCHEDULES, "precision": PRECISIONS},
+        flags=("flip",),
         paths={"images": PathField(SYNTHETIC, Path.exists), "skeleton": SKELETON},
     )
 

@@ -57,9 +57,9 @@ class ImageNetworks(nn.Module):
         made: Tensor = self.nms(images, torch.sigmoid(self.logits(images)))
         return made
 
-    def of_stage(self, stage: str, scratch: bool = False) -> dict[str, Tensor]:
+    def of_stage(self, stage: str, transfer: str = "frozen") -> dict[str, Tensor]:
         """Weights and batch-norm statistics that a stage trains, by name."""
-        parts = _trained_parts(stage, scratch)
+        parts = _trained_parts(stage, transfer)
         return {name: tensor for name, tensor in self.state_dict().items() if name.startswith(parts)}
 
     def until(self, stage: str) -> dict[str, Tensor]:
@@ -68,9 +68,9 @@ class ImageNetworks(nn.Module):
         return {name: tensor for name, tensor in self.state_dict().items() if name.startswith(parts)}
 
 
-def trained_parameters(net: ImageNetworks, stage: str, scratch: bool = False) -> dict[str, nn.Parameter]:
+def trained_parameters(net: ImageNetworks, stage: str, transfer: str = "frozen") -> dict[str, nn.Parameter]:
     """The parameters that a stage trains, by name."""
-    parts = _trained_parts(stage, scratch)
+    parts = _trained_parts(stage, transfer)
     return {name: parameter for name, parameter in net.named_parameters() if name.startswith(parts)}
 
 
@@ -103,7 +103,7 @@ def save_images(
         "sampling": plain_json(asdict(skeleton.sampling)),
         "joints": list(skeleton.joints),
         "config": config.values(),
-        "trained_parameters": sum(p.numel() for p in trained_parameters(net, config.stage, config.scratch).values()),
+        "trained_parameters": sum(p.numel() for p in trained_parameters(net, config.stage, config.transfer).values()),
         "validation": dict(validation),
         "init_sha256": begun_with,
     }
@@ -155,8 +155,8 @@ def load_stage_before(
         return net.until(before.stage), hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _trained_parts(stage: str, scratch: bool) -> tuple[str, ...]:
-    whole = scratch and stage == "landmarks"
+def _trained_parts(stage: str, transfer: str) -> tuple[str, ...]:
+    whole = transfer != "frozen" and stage == "landmarks"
     return ("autoencoder.", *PARTS[stage]) if whole else PARTS[stage]
 
 

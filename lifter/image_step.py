@@ -65,7 +65,7 @@ class ImageStep:
             before, self.begun_with = load_stage_before(init, config, skeleton)
             net.load_state_dict(before, strict=False)
         self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.trained = trained_parameters(net, config.stage, config.scratch)
+        self.trained = trained_parameters(net, config.stage, config.transfer)
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(name in self.trained)
         self.frozen_digest = digest_of(self._frozen())
@@ -139,7 +139,7 @@ class ImageStep:
         save_images(path, self.net, self._skeleton, self.config, validation, self.begun_with)
 
     def _own(self) -> dict[str, Tensor]:
-        own: dict[str, Tensor] = self.net.of_stage(self.config.stage, self.config.scratch)
+        own: dict[str, Tensor] = self.net.of_stage(self.config.stage, self.config.transfer)
         return own
 
     def _frozen(self) -> dict[str, Tensor]:

@@ -52,7 +52,7 @@ def train_stage(
 
 def before(config: ImageConfig, out: str | os.PathLike[str]) -> str | None:
     """The run that a stage begins with; None for the first, and for landmarks from scratch."""
-    if config.stage == STAGES[0] or (config.stage == "landmarks" and config.scratch):
+    if config.stage == STAGES[0] or (config.stage == "landmarks" and config.transfer == "scratch"):
         return None
     stage = STAGES[STAGES.index(config.stage) - 1]
     folder = os.path.join(out, stage)

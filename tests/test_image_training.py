@@ -163,12 +163,20 @@ def source(**values: Any) -> RenderedImages:
     return RenderedImages(QUADRUPED, TINY.with_values(**values))
 
 
-def test_from_scratch_the_landmarks_stage_trains_the_autoencoder_too(tmp_path):
-    config = TINY.with_values(stage="landmarks", scratch=True, labels=3)
+@pytest.mark.parametrize("transfer", ["tuned", "scratch"])
+def test_tuned_or_from_scratch_the_landmarks_stage_trains_the_autoencoder_too(transfer, whole, tmp_path):
+    if transfer == "tuned":
+        begun(whole, tmp_path, "landmarks")
+    config = TINY.with_values(stage="landmarks", transfer=transfer, labels=3)
     train_stage(config, tmp_path)
+    began = load_images(whole / "skip1")[0] if transfer == "tuned" else ImageNetworks(TINY, 16)
     net, _, _, facts = load_images(tmp_path / "landmarks")
     parts = sum(p.numel() for part in (net.autoencoder, net.interleaved) for p in part.parameters())
     assert facts["trained_parameters"] == parts
+    now, then = net.autoencoder.encoder.conv1[0].weight, began.autoencoder.encoder.conv1[0].weight
+    assert not torch.equal(now, then)
+    if transfer == "tuned":
+        assert float((now - then).detach().abs().max()) < 0.02
     train_stage(TINY.with_values(stage="nms"), tmp_path)
 
 
