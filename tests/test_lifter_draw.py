@@ -231,7 +231,7 @@ def test_one_individual_is_named_at_the_top(tmp_path: Path, monkeypatch: pytest.
         told.append(" ".join(text.get_text() for text in figure.texts))
 
     monkeypatch.setattr(tracks, "_heading", listening)
-    track = a_track(steps=1, animals=2)
+    track = a_track(steps=3, animals=2)
     for out, individual in (("film.gif", "mouse1"), ("panel.png", "mouse1"), ("film.gif", None)):
         draw.show(track, tmp_path / out, individual=individual)
     assert told[0].startswith("walk.csv mouse1 lifted by dog")
