@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -248,6 +249,8 @@ def _write_json(path: str, document: dict[str, Any]) -> None:
         with open(path, "x", encoding="utf-8") as file:
             file.write(json.dumps(document, indent=2) + "\n")
     except OSError as error:
+        if not isinstance(error, FileExistsError):
+            Path(path).unlink(missing_ok=True)  # what fitted on a full disk
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
 
 

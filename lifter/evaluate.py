@@ -25,6 +25,7 @@ Unit = Literal["m", "cm", "mm"]
 MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
 NEAR = 0.3  # of the body length: for a person near the 150 mm that MPI-INF-3DHP calls correct
 STEPS = np.linspace(0, NEAR, 31)
+MOST_VIEWS = 1000  # of a frame
 BASELINES = ("depth 0", "mean pose", "lookup")
 LENGTHS = ("mpjpe", "n_mpjpe", "p_mpjpe")
 PLAIN = ("pck", "auc", "reprojection", "reprojection_fitted")
@@ -146,7 +147,7 @@ def evaluate(
     Raises InputError, one line a fault, for files or options that will not do.
     """
     check_views(views)
-    views_per_frame = whole_number("views_per_frame", views_per_frame, 1)
+    views_per_frame = whole_number("views_per_frame", views_per_frame, 1, MOST_VIEWS)
     frames_every = whole_number("frames_every", frames_every, 1)
     seed = whole_number("seed", seed, 0)
     noise, missing = _share("noise", noise), _share("missing", missing)

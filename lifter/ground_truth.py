@@ -23,7 +23,7 @@ VIEWS: dict[str, str] = {
     "filmed": "any yaw, pitch uniform within 30 degrees, no roll",
 }
 FILMED_PITCH = np.radians(30.0)
-_CHUNK = 512  # frames at a time
+_CHUNK = 8192  # views at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +98,10 @@ def look(
     """
     # Of each purpose its own generator: to turn one on changes no other.
     turns, blur, hide = (np.random.default_rng([*seed, purpose]) for purpose in range(3))
-    for start in range(0, len(clip.positions), _CHUNK):
-        poses = np.repeat(clip.positions[start : start + _CHUNK], views_per_frame, axis=0)
-        longest = np.repeat(clip.longest[start : start + _CHUNK], views_per_frame)
+    frames = max(1, _CHUNK // views_per_frame)
+    for start in range(0, len(clip.positions), frames):
+        poses = np.repeat(clip.positions[start : start + frames], views_per_frame, axis=0)
+        longest = np.repeat(clip.longest[start : start + frames], views_per_frame)
         known = np.isfinite(poses).all(2, keepdims=True)
         poses = poses - np.where(known, poses, 0).sum(1, keepdims=True) / known.sum(1, keepdims=True)
         truth = np.einsum("bij,bnj->bni", draw_views(turns, len(poses), views), poses)

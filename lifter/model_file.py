@@ -84,6 +84,8 @@ def load_model(model: str | os.PathLike[str]) -> tuple[LiftingNet, Skeleton, dic
     config = _config_of(facts.get("config"), path)
     facts["config"] = asdict(config)
     skeleton = skeleton_of(facts.get("skeleton"), facts.get("sampling"), path)
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise InputError(f"{path}: a weight is not a number")
     net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output)
     expected = {name: tensor.shape for name, tensor in net.state_dict().items()}
     if {name: tensor.shape for name, tensor in tensors.items()} != expected:

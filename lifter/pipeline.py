@@ -23,7 +23,8 @@ _CHUNK = 8192  # poses at a time
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """B lifted poses, NumPy float32; NaN where fewer than FEWEST joints of a pose were seen.
+    """B lifted poses, NumPy float32; NaN where fewer than FEWEST joints of a pose were seen, or
+    all of them in one place.
 
     p3d: (B, N, 3), x right, y away from the camera, z up, root at the origin, in units of the longest edge.
     o: (B, E, 3), (r, theta, phi) of each bone.  confidence: (B, N) in (0, 1], exp(-expected error), that error in units
@@ -70,7 +71,7 @@ class Lifter:
         o = np.concatenate([part[1] for part in parts] or [np.empty((0, edges, 3), np.float32)])
         sure = [part[2] for part in parts if part[2] is not None]
         confidence = np.concatenate(sure) if sure else None
-        lost = (~unseen).sum(axis=1) < min(FEWEST, joints)
+        lost = ((~unseen).sum(axis=1) < min(FEWEST, joints)) | _pointlike(points)
         for array in (p3d, o, confidence):
             if array is not None:
                 array[lost] = np.nan
@@ -97,6 +98,14 @@ class Lifter:
             o = spherical(found.r, found.d)
             confidence = None if found.log_error is None else torch.exp(-found.log_error.exp()).numpy()
         return found.p3d.numpy(), o.numpy(), confidence
+
+
+def _pointlike(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(B,) whether all joints that are seen are in one place: from that nothing can be told."""
+    seen = ~np.isnan(points)
+    highest = np.where(seen, points, -np.inf).max(axis=1)
+    lowest = np.where(seen, points, np.inf).min(axis=1)
+    return np.asarray((highest <= lowest).all(axis=1))
 
 
 def load(model: str | os.PathLike[str]) -> Lifter:

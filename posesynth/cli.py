@@ -322,7 +322,8 @@ def generate(
 
 def _check_kind(images: bool) -> None:
     """Raise InputError on an option of stored poses with --images, or of images without."""
-    of_poses, of_images = ("shard", "arrays", "dtype", "workers", "dask", "shards"), ("size", "backgrounds")
+    of_poses = ("shard", "arrays", "dtype", "workers", "dask", "shards", "noise", "missing")
+    of_images = ("size", "backgrounds")
     context = click.get_current_context()
     for name in of_poses if images else of_images:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:

@@ -266,3 +266,11 @@ def test_importing_lifter_loads_no_torch() -> None:
     code = "import lifter, lifter.cli, sys; print([m for m in ('torch', 'numba', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_joints_all_in_one_place_are_not_lifted() -> None:
+    p2d = np.random.default_rng(0).normal(size=(3, 16, 2))
+    p2d[1] = 7.0
+    p3d = lifter.load("dog").lift(p2d).p3d
+    assert np.isfinite(p3d[[0, 2]]).all()
+    assert np.isnan(p3d[1]).all()

@@ -67,6 +67,8 @@ def _choose(track: PoseTrack, named: str, individual: str | None, most: int) -> 
     """Indices of the individuals to draw, in the track's order.  named: what an error calls the track."""
     lifted = np.isfinite(track.p3d).all(axis=-1).any(axis=-1).sum(axis=0)
     if individual is not None and individual not in track.individuals:
+        if track.individuals == ("",):
+            raise InputError("individual: the track has one, without a name; expected no individual")
         known = ", ".join(track.individuals)[:100]
         hint = did_you_mean(individual, track.individuals)
         raise InputError(f"individual: {shown(individual)} is not in the track; expected one of {known}{hint}")

@@ -16,6 +16,7 @@ from posesynth.render.draws import Draws, Floats
 from posesynth.trigonometry import f32
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")  # not all of Pillow's: one of them runs an outside program
 _KEPT = 64  # decoded photographs in memory
 _LARGEST = 1024  # pixels of the shorter side that are kept
 
@@ -72,6 +73,8 @@ class Photographs:
         digest = hashlib.sha256()
         for name in self.names:
             digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
+            if not os.path.isfile(os.path.join(self.folder, name)):
+                raise InputError(f"{self._where(name)}: is no file; expected a folder of photographs")
             try:
                 with open(os.path.join(self.folder, name), "rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -116,7 +119,7 @@ class Photographs:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pillow().DecompressionBombWarning)
-                with pillow().open(os.path.join(self.folder, name)) as image:
+                with pillow().open(os.path.join(self.folder, name), formats=_FORMATS) as image:
                     image = ImageOps.exif_transpose(image).convert("RGB")
                     shorter = min(image.size)
                     if shorter > _LARGEST:
