@@ -175,7 +175,7 @@ class _Search:
 
 def _guess(names: Sequence[str], joints: Sequence[str], given: Joints, absent: Sequence[str]) -> Joints:
     """`given`, and what is found for the joints that are not in it: by spelling, by words, by anatomy."""
-    search = _Search(names, dict(given), {name for found in given.values() for name in found})
+    search = _Search(names, dict(given), {found[0] for found in given.values() if len(found) == 1})
     search.means = {found for found in given.values() if len(found) > 1}
     words = _words(names)
 

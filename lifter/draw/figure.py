@@ -59,7 +59,7 @@ def heading(figure: Any, title: str, whose: str, words: str, sided: bool) -> Non
         text = figure.text(x, y, part, va="center", parse_math=False, **look)
         room = (1 - (0.35 + 0.75 * len(legend)) / width) * figure.bbox.width
         while len(text.get_text()) > 4 and text.get_window_extent().x1 > room:
-            text.set_text(f"{text.get_text()[:-4]}...")
+            text.set_text(f"{text.get_text()[:-4].rstrip('.')}...")
         if text.get_window_extent().x1 > room:
             text.remove()
             break

@@ -164,7 +164,7 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
     heights = [side * tall, side * tall_3d, side * tall_3d]
     views = [f"3D, from {abs(s):g}° {'left' if s > 0 else 'right'} of the camera" for s in SIDES]
     words = ["2D, as filmed", views[0] + (f"; {DOUBT}" if stood.errors is not None else ""), *views[1:]]
-    width, height = side * max(len(steps), 2), top + sum(heights) + len(heights) * gap
+    width, height = side * max(len(steps), 3), top + sum(heights) + len(heights) * gap
     figure = new_figure(width, height)
     _heading(figure, track, [a], body)
     for column, step in enumerate(steps):
