@@ -579,7 +579,7 @@ def test_the_rate_starts_low_peaks_after_a_tenth_and_ends_at_0():
     assert all(learning_rate(Config(steps=steps), 0) > 0 for steps in (1, 2, 5))
 
 
-@pytest.mark.parametrize("precision", ["32", "tf32", "auto", "32"])
+@pytest.mark.parametrize("precision", ["32", "tf32", "auto"])
 def test_precision_32_has_no_tf32_anywhere_and_the_others_have(precision, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", torch.backends.cudnn.allow_tf32)  # given back afterwards
     before = torch.get_float32_matmul_precision()
