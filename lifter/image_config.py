@@ -21,8 +21,8 @@ TRANSFERS = ("frozen", "tuned", "scratch")
 SYNTHETIC = "synthetic"
 """The `images` that are rendered as they are needed."""
 
-MULTIPLE = 64
-"""Sizes are multiples of it, for the encoder halves six times."""
+SIZE_MULTIPLE = 2**6
+"""An image's side is a multiple of it, for the encoder halves images six times."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class ImageConfig(RunConfig):
     TABLES = Tables(
         whole={
             "seed": (0, 2**64 - 1),
-            "size": (MULTIPLE, 16 * MULTIPLE),
+            "size": (SIZE_MULTIPLE, 16 * SIZE_MULTIPLE),
             "width": (1, 1024),
             "code": (1, 2**14),
             "steps": (1, 10**9),
@@ -93,8 +93,8 @@ class ImageConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.size % MULTIPLE:
-            raise InputError(f"size: is {self.size}; expected a multiple of {MULTIPLE}")
+        if self.size % SIZE_MULTIPLE:
+            raise InputError(f"size: is {self.size}; expected a multiple of {SIZE_MULTIPLE}")
 
     @property
     def augmented(self) -> bool:

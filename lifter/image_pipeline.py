@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from lifter.data.images import crop
 from lifter.data.images.image_set import Box
 from lifter.data.images.picture import taken_back
+from lifter.data.pose_track import MIN_CONFIDENCE
 from lifter.heatmaps import argmax
 from lifter.image_config import ImageConfig
 from lifter.image_model import ImageNetworks, load_images
@@ -23,7 +24,6 @@ from lifter.pipeline import Lifter, Poses, load
 from posesynth.errors import InputError, shown
 from posesynth.skeleton import Skeleton
 
-MIN_CONFIDENCE = 0.1
 BATCH = 32  # crops that go through the networks at a time
 
 Crops = tuple[NDArray[np.uint8], NDArray[np.float64]]

@@ -6,7 +6,6 @@ of the body in each image, as in Sapp & Taskar (CVPR 2013) and in the evaluator 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,17 +72,8 @@ def longer_side(boxes: ArrayLike, truth: ArrayLike) -> Array:
 
 def pck(found: Array) -> float:
     """Share of all scored joints that are `hits`, of all images alike; NaN where none is scored."""
-    return float(_share(found.reshape(-1, 1))[0])
-
-
-def pck_of_joints(found: Array) -> Array:
-    """Share of each joint's scored images in which it is a hit.  (K,); NaN where a joint is never scored."""
-    return _share(found)
-
-
-def pck_of_groups(found: Array, groups: Mapping[str, Sequence[int]] = LSP_GROUPS) -> dict[str, float]:
-    """Share of hits among each group's joints, left and right together."""
-    return {name: pck(found[:, list(joints)]) for name, joints in groups.items()}
+    scored = found[np.isfinite(found)]
+    return float(scored.mean()) if len(scored) else float("nan")
 
 
 def mirrored(names: Sequence[str]) -> NDArray[np.int64]:
@@ -98,10 +88,3 @@ def mirrored(names: Sequence[str]) -> NDArray[np.int64]:
         word = next((word for word in words if word in name), "")
         twins.append(place.get(name.replace(word, words[word]), k) if word else k)
     return np.array(twins, np.int64)
-
-
-def _share(found: NDArray[Any]) -> Array:
-    scored = np.isfinite(found)
-    count = scored.sum(0)
-    above = np.where(scored, found, 0).sum(0)
-    return np.where(count > 0, above / np.maximum(count, 1), np.nan)

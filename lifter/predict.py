@@ -19,10 +19,10 @@ from lifter.data.images.boxes import Boxes
 from lifter.data.images.frames import Frames
 from lifter.data.images.image_set import Box
 from lifter.data.images.video import video_rate
-from lifter.data.pose_track import PoseTrack
+from lifter.data.pose_track import MIN_CONFIDENCE, PoseTrack
 from lifter.data.poses import write_poses
 from lifter.draw.predictions import LONGEST, draw_film, draw_prediction
-from lifter.image_pipeline import BATCH, MIN_CONFIDENCE, ImageModel
+from lifter.image_pipeline import BATCH, ImageModel
 from posesynth.errors import InputError
 from posesynth.motion.clip import fault
 from posesynth.sampler import cores

@@ -178,6 +178,7 @@ def new_fabric(config: RunConfig) -> Fabric:
     """The devices and the precision of a run."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells which precision it was asked for
     torch.set_float32_matmul_precision("highest" if config.precision == "32" else "high")
+    torch.backends.cudnn.allow_tf32 = config.precision != "32"  # of convolutions, which the line above leaves as it is
     on_gpu = torch.cuda.is_available()
     if on_gpu and config.precision == "bf16":
         raise InputError("precision: bf16 is for processors; expected tf32, which on a GPU is as fast, or auto")

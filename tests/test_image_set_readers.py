@@ -458,23 +458,6 @@ def test_joints_of_another_shape_or_flag_are_refused(tmp_path: Path) -> None:
 # Onto a skeleton.
 
 
-def test_joints_of_lsp_are_those_of_a_human(tmp_path: Path) -> None:
-    reader = TestLsp()
-    found = reader.read(tmp_path)
-    human = load_skeleton("human")
-    points, visible, matched = onto_skeleton(found, human)
-    assert points.shape == (4, 17, 2)
-    assert matched.absent == ("spine", "neck")
-    assert matched.joints["thorax"] == ("neck",)  # LSP's neck lies between the shoulders
-    place = {joint: n for n, joint in enumerate(human.joints)}
-    np.testing.assert_array_equal(points[:, place["left_foot"]], found.keypoints[:, 5])
-    np.testing.assert_array_equal(points[:, place["head"]], found.keypoints[:, 13])
-    np.testing.assert_array_equal(points[:, place["hip"]], found.keypoints[:, 2:4].mean(1))
-    np.testing.assert_array_equal(visible[:, place["hip"]], found.visible[:, 2:4].all(1))
-    assert np.isnan(points[:, place["spine"]]).all()
-    assert not visible[:, place["spine"]].any()
-
-
 def test_joints_of_ap10k_are_those_of_a_quadruped(tmp_path: Path) -> None:
     found = load_image_set(TestAp10k().write(tmp_path, TestAp10k().given()))
     quadruped = load_skeleton("quadruped")
@@ -502,16 +485,6 @@ def test_no_joint_changes_sides(tmp_path: Path, names: tuple[str, ...], skeleton
             assert not (side in joint and any(other in name for name in taken))
     if absent is not None and names != MPII_JOINTS:
         assert matched.absent == absent
-
-
-def test_a_map_in_yaml_overrides_the_names(tmp_path: Path) -> None:
-    found = TestLsp().read(tmp_path)
-    (tmp_path / "map.yaml").write_text("joints: {neck: neck}\nabsent: [thorax]\n")
-    *_, matched = onto_skeleton(found, load_skeleton("human"), str(tmp_path / "map.yaml"))
-    assert matched.joints["neck"] == ("neck",)
-    (tmp_path / "map.yaml").write_text("joints: {neck: nek}\n")
-    with pytest.raises(InputError, match="did you mean 'neck'"):
-        onto_skeleton(found, load_skeleton("human"), str(tmp_path / "map.yaml"))
 
 
 # Real files.

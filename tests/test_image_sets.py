@@ -106,7 +106,10 @@ def test_the_folder_holds_the_pictures_and_their_labels(dog: Skeleton, tmp_path:
         for name in ("p2d", "visible", "p3d"):
             np.testing.assert_array_equal(poses[name], getattr(made, name))
             assert poses[name].dtype == getattr(made, name).dtype
-    entry = json.loads((folder / "annotations.json").read_text())["annotations"][3]
+    entries = json.loads((folder / "annotations.json").read_text())["annotations"]
+    # COCOeval keeps the matched annotation's id, and 0 where there is none.
+    assert [(entry["id"], entry["image_id"]) for entry in entries] == [(i + 1, i) for i in range(5)]
+    entry = entries[3]
     x, y, w, h = entry["bbox"]
     assert made.silhouette[3, y : y + h, x : x + w].sum() == made.silhouette[3].sum() == entry["area"]
 

@@ -222,6 +222,31 @@ def test_confidence_is_drawn_where_there_is_one(ending: str, tmp_path: Path) -> 
     assert (np.abs(drawn["sure"] - drawn["unknown"]).max(axis=(0, 3)) > 8).mean() < 0.001
 
 
+@pytest.mark.parametrize("ending", [".gif", ".png"])
+def test_joints_found_with_little_confidence_are_pale_and_not_seen(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track = a_track(steps=6)
+    stood, screens = [], []
+    keep = tracks.standing, tracks.Screen
+    monkeypatch.setattr(tracks, "standing", lambda *given: stood.append(keep[0](*given)) or stood[-1])
+    monkeypatch.setattr(tracks, "Screen", lambda *given: screens.append(keep[1](*given)) or screens[-1])
+    sure = np.full(track.p2d.shape[:3], 0.1, np.float32)
+    sure[:, :, 3] = 0.0999
+    confidence = np.full(track.p2d.shape[:3], 0.9, np.float32)
+    pictures = []
+    for p2d_confidence in (None, np.ones_like(sure), sure):
+        changed = PoseTrack(**{**vars(track), "confidence": confidence, "p2d_confidence": p2d_confidence})
+        draw.show(changed, tmp_path / f"x{ending}")
+        pictures.append(frames_of(tmp_path / f"x{ending}")[0])
+        expected = np.arange(sure.shape[2]) == 3 if p2d_confidence is sure else np.zeros(sure.shape[2], bool)
+        np.testing.assert_array_equal(stood[-1].seen, np.broadcast_to(~expected, stood[-1].seen.shape))
+        np.testing.assert_array_equal(screens[-1].doubtful[0, 0], expected)
+        assert np.isfinite(screens[-1].images).all()  # they are drawn
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    assert not np.array_equal(pictures[0], pictures[2])
+
+
 def test_one_individual_is_named_at_the_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     heading = tracks._heading

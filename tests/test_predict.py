@@ -1,5 +1,6 @@
 """From images to poses: landmarks lie in the image's own pixels, files are whole or not there, faults are one line."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -427,6 +428,24 @@ def test_a_name_that_several_images_have_wants_more_of_its_path(photos):
     assert load_boxes(table, frames.names).of == {"a.png": [(0, (1, 2, 3, 4))]}
     with pytest.raises(InputError, match="2 images end so"):
         load_boxes(table, ("one/a.png", "two/a.png"))
+
+
+def test_two_names_that_lead_to_one_image_are_not_two_animals(tmp_path):
+    table = tmp_path / "boxes.csv"
+    table.write_text("image,x,y,w,h\ntrain/0.png,1,2,3,4\n./train/0.png,5,2,3,4\n")
+    assert load_boxes(table, ("0.png",)).of == {"0.png": [(0, (1, 2, 3, 4)), (1, (5, 2, 3, 4))]}
+    table.write_text("image,x,y,w,h\ntrain/0.png,1,2,3,4\ntest/0.png,5,2,3,4\n")
+    with pytest.raises(InputError, match=r"boxes.csv:3: .*test/0.png.* and .*train/0.png.* both lead to the image"):
+        load_boxes(table, ("0.png",))
+    assert load_boxes(table, ("train/0.png", "test/0.png")).individuals == ("",)
+    labels = [{"image_id": k, "category_id": 1, "bbox": [k, 2, 3, 4], "keypoints": [5, 5, 2]} for k in (1, 2)]
+    files = [{"id": k, "file_name": name} for k, name in ((1, "train/0.png"), (2, "test/0.png"))]
+    of_set = {"images": files, "annotations": labels, "categories": [{"id": 1, "name": "x", "keypoints": ["nose"]}]}
+    (tmp_path / "labels.json").write_text(json.dumps(of_set))
+    with pytest.raises(InputError, match="both lead to the image"):
+        load_boxes(tmp_path / "labels.json", ("0.png",))
+    table.write_text("frame,x,y,w,h\n7,1,2,3,4\n07,5,2,3,4\n")
+    assert load_boxes(table, ()).of == {"7": [(0, (1, 2, 3, 4)), (1, (5, 2, 3, 4))]}  # one frame, without a doubt
 
 
 def test_what_is_no_image_is_one_line(image_run, photos, tmp_path, capsys):

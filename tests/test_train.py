@@ -579,6 +579,18 @@ def test_the_rate_starts_low_peaks_after_a_tenth_and_ends_at_0():
     assert all(learning_rate(Config(steps=steps), 0) > 0 for steps in (1, 2, 5))
 
 
+@pytest.mark.parametrize("precision", ["32", "tf32", "auto"])
+def test_precision_32_has_no_tf32_anywhere_and_the_others_have(precision, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", torch.backends.cudnn.allow_tf32)  # given back afterwards
+    before = torch.get_float32_matmul_precision()
+    try:
+        training.new_fabric(TINY.with_values(precision=precision))
+        convolutions, products = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert (convolutions, products) == ((False, "highest") if precision == "32" else (True, "high"))
+
+
 @pytest.mark.parametrize("precision", ["auto", "bf16", "tf32"])
 def test_other_precisions_train_about_the_same_and_say_nothing_of_it(precision, whole, children, tmp_path):
     children.start(command(tmp_path, TINY.with_values(precision=precision)))

@@ -13,6 +13,8 @@ from posesynth.motion.clip import fault
 from posesynth.yaml_source import quote
 
 LONGEST_TEXT = 10_000
+MIN_CONFIDENCE = 0.1
+"""Joints found in an image with less are in doubt: not lifted, unless asked for."""
 
 
 @dataclass(frozen=True, eq=False)

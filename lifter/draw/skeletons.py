@@ -78,11 +78,13 @@ class Drawing:
 
 
 class Screen(Drawing):
-    """The 2D track of some individuals, images (T, A, N, 2), as the camera has it."""
+    """The 2D track of some individuals, images (T, A, N, 2), as the camera has it; doubtful (T, A, N) joints pale."""
 
-    def __init__(self, axis: Any, body: Body, images: Array, tags: Sequence[str], window: Window) -> None:
+    def __init__(
+        self, axis: Any, body: Body, images: Array, doubtful: NDArray[np.bool_], tags: Sequence[str], window: Window
+    ) -> None:
         super().__init__(axis, body)
-        self.images, self.window = images, window
+        self.images, self.doubtful, self.window = images, doubtful, window
         sizes = [(high - low).max(axis=1) for low, high in (boxes(images[:, [a]]) for a in range(images.shape[1]))]
         self.thickness *= float(np.clip(np.median(sizes) / window.half, 0.45, 1))  # small animals have thin bones
         look = {"color": INK, "fontsize": 8, "ha": "center", "zorder": 4, "clip_on": True, "parse_math": False}
@@ -105,8 +107,9 @@ class Screen(Drawing):
         """Draw frame `step`."""
         centre, half = self.window.centres[step], self.window.half
         lines = Lines([], [], [])
-        for points, tag in zip((self.images[step] - centre) / half, self.tags, strict=True):
-            one = self.bones(points, np.full(len(points), 0.7))
+        placed = (self.images[step] - centre) / half
+        for points, doubtful, tag in zip(placed, self.doubtful[step], self.tags, strict=True):
+            one = self.bones(points, np.where(doubtful, 0, 0.7))
             lines.segments.extend(one.segments)
             lines.colors.extend(one.colors)
             lines.linewidths.extend(one.linewidths)

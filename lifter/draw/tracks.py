@@ -8,11 +8,12 @@ from shutil import which
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from posesynth.draw import FAINT, INK, PAPER, SHADE
 from posesynth.errors import InputError, did_you_mean, shown
 
-from ..data.pose_track import PoseTrack
+from ..data.pose_track import MIN_CONFIDENCE, PoseTrack
 from ..data.poses import read_poses
 from .figure import HEAD, heading, label, new_axes, new_figure, written
 from .skeletons import DOUBT, Body, Floor, Screen, body_of
@@ -40,7 +41,8 @@ def show(
     `fps` of them a second.
     A panel shows 5 frames with a pose, in 2D and in 3D from two sides.
     Where the model has a confidence, a joint has a line as far along the line of sight as it expects to be wrong
-    in depth, one that was not seen a disc.
+    in depth, one that was not seen a disc.  Joints that were found in an image with a confidence under 0.1 are pale in
+    the 2D, and not seen in the 3D.
     individual: its name; left out, a film shows all (at most the 4 with most poses), a panel the one with most poses.
 
     Returns what was drawn, in one line.  Raises InputError where there is no pose to draw, an argument is not as
@@ -122,9 +124,10 @@ def _stage(
     names = [track.individuals[a] for a in chosen]
     images = track.p2d[steps][:, chosen].astype(np.float64)
     window = following(images, round(fps / 2))
-    screen = Screen(new_axes(figure, 0.21, _FOOT, width, height), body, images, names, window)
+    axis, doubtful = new_axes(figure, 0.21, _FOOT, width, height), _doubtful(track)
+    screen = Screen(axis, body, images, doubtful[steps][:, chosen], names, window)
     screen.frame()
-    label(screen.axis, "2D, as filmed")
+    label(axis, _words_2d(doubtful[steps][:, chosen]))
     rows, columns = (1, 1) if len(chosen) == 1 else (2, (len(chosen) + 1) // 2)
     wide, high = width / columns, height / rows
     floors = []
@@ -154,7 +157,7 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
     lifted = np.flatnonzero(np.isfinite(track.p3d[:, a]).all(axis=-1).any(axis=-1))
     steps = lifted[np.linspace(0, len(lifted) - 1, min(len(lifted), COLUMNS)).round().astype(int)]
     body, stood = body_of(track), _standing(track, steps, a)
-    images = track.p2d[steps, a][:, None].astype(np.float64)
+    images, doubtful = track.p2d[steps, a][:, None].astype(np.float64), _doubtful(track)[steps, a][:, None]
     # Rows are as high as what they hold, and not higher.
     low, high = boxes(images)
     across, up = (high - low).max(axis=0)
@@ -163,7 +166,7 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
     side, gap, top = 2.2, 0.24, HEAD + 0.22
     heights = [side * tall, side * tall_3d, side * tall_3d]
     views = [f"3D, from {abs(s):g}° {'left' if s > 0 else 'right'} of the camera" for s in SIDES]
-    words = ["2D, as filmed", views[0] + (f"; {DOUBT}" if stood.errors is not None else ""), *views[1:]]
+    words = [_words_2d(doubtful), views[0] + (f"; {DOUBT}" if stood.errors is not None else ""), *views[1:]]
     width, height = side * max(len(steps), 3), top + sum(heights) + len(heights) * gap
     figure = new_figure(width, height)
     _heading(figure, track, [a], body)
@@ -179,7 +182,7 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
         for column in range(len(steps)):
             axis = new_axes(figure, column * side, bottom, side, row_height, margin=0.05)
             if row == 0:
-                Screen(axis, body, images, [""], centred(images, tall)).draw(column)
+                Screen(axis, body, images, doubtful, [""], centred(images, tall)).draw(column)
             else:
                 Floor(axis, body, stood, named=column == 0).draw(column, SIDES[row - 1])
     with written(path) as partial:
@@ -189,10 +192,22 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
 
 def _standing(track: PoseTrack, steps: Any, a: int) -> Standing:
     confidence = None if track.confidence is None else track.confidence[steps, a]
-    return standing(track.p3d[steps, a], track.p2d[steps, a], confidence)
+    seen = np.where(_doubtful(track)[steps, a, :, None], np.nan, track.p2d[steps, a])
+    return standing(track.p3d[steps, a], seen, confidence)
+
+
+def _doubtful(track: PoseTrack) -> NDArray[np.bool_]:
+    """(T, A, N) joints that are in the 2D, but were found with too little confidence to be lifted."""
+    if track.p2d_confidence is None:
+        return np.zeros(track.p2d.shape[:3], np.bool_)
+    return np.asarray(track.p2d_confidence < MIN_CONFIDENCE)
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
+
+
+def _words_2d(doubtful: NDArray[np.bool_]) -> str:
+    return "2D, as filmed" + (f"; pale: confidence under {MIN_CONFIDENCE:g}" if doubtful.any() else "")
 
 
 def _name(track: PoseTrack, step: int) -> str:

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-HALVINGS = 64
-"""The encoder halves six times: sizes are multiples of this."""
+from lifter.image_config import SIZE_MULTIPLE
 
 _GREY = 0.02
 """Of the last layer's first weights: larger ones begin where tanh is flat, and learn for long without getting on."""
@@ -105,10 +104,10 @@ class Decoder(nn.Module):
 
     def __init__(self, width: int, size: int, code: int) -> None:
         super().__init__()
-        if size % HALVINGS:
-            raise ValueError(f"size: is {size}; expected a multiple of {HALVINGS}")
+        if size % SIZE_MULTIPLE:
+            raise ValueError(f"size: is {size}; expected a multiple of {SIZE_MULTIPLE}")
         levels = [width * level for level in _LEVELS]
-        bottom = size // HALVINGS
+        bottom = size // SIZE_MULTIPLE
         self.channels = (*levels[::-1], width)
         """Of the outputs of `first` and `layers`: six."""
         self.code = nn.Linear(code, levels[4])

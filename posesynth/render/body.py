@@ -12,7 +12,7 @@ import numpy as np
 from posesynth.render.anatomy import Role, anatomy
 from posesynth.render.draws import Draws, Floats, cross, dot, unit
 from posesynth.render.parts import FORWARD, Body, Region, Z
-from posesynth.render.torso import Torso, re_any
+from posesynth.render.torso import Torso, has_any
 from posesynth.skeleton import Skeleton
 from posesynth.trigonometry import f32
 
@@ -116,7 +116,7 @@ class _Body(Torso):
             return
         start, height = self._trunk_end(j)
         bone = unit(self.joint(j) - self.joint(p), ahead)
-        tip_named = re_any(self.names[j], ("snout", "nose", "muzzle", "beak", "face"))
+        tip_named = has_any(self.names[j], ("snout", "nose", "muzzle", "beak", "face"))
         line = unit(bone * f32(0.75) + ahead * f32(0.65) - up * f32(0.15), bone)
         if tip_named:
             line = bone

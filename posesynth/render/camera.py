@@ -58,7 +58,7 @@ def view(skeleton: Skeleton, rotation: Floats, drawn: Draws) -> tuple[Floats, np
     chosen = skeleton.sampling
     free = drawn.uniform(draws.CAMERA, 0) < f32(FREE)
     if (chosen.yaw, chosen.pitch, chosen.roll) != (default.yaw, default.pitch, default.roll):
-        return rotation, free & False
+        return rotation, np.zeros_like(free)
     yaw_sin, yaw_cos = turns(drawn.uniform(draws.CAMERA, 1, -1.0, 1.0))
     roll_sin, roll_cos = turns(drawn.uniform(draws.CAMERA, 2, -_ROLL, _ROLL))
     pitch_sin = drawn.uniform(draws.CAMERA, 3, *_PITCH)
@@ -85,7 +85,6 @@ def shoot(
     p3d = rotated(rotation, up)
     ends = rotated(rotation, body.ends.reshape(batch, 2 * parts, 3))
     axis = rotated(rotation, body.axis)
-    upwards = rotation[:, :, 2] * np.array([1, 1, 1], np.float32)
 
     nearness = _nearness(skeleton, p3d, drawn)  # 0: orthographic
     joint_scale = _perspective(nearness, p3d[:, :, 1])
@@ -108,7 +107,7 @@ def shoot(
         pixels.reshape(batch, parts, 2, 3),
         np.maximum(s * radii, _LEAST).reshape(batch, parts, 2),
         _to_picture(axis),
-        _to_picture(upwards),
+        _to_picture(rotation[:, :, 2]),
         free,
         scale,
     )

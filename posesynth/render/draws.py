@@ -14,8 +14,8 @@ from posesynth.trigonometry import f32, sincospi
 
 Floats = NDArray[np.float32]
 
-CAMERA, BODY, COAT, LIGHT, GROUND, FRONT, LENS, SEEDS = range(8)
-"""The blocks, each of `ROOM` draws."""
+CAMERA, BODY, COAT, LIGHT, GROUND, _, LENS, SEEDS = range(8)
+"""The blocks, each of `ROOM` draws.  Nothing draws from the sixth, which keeps the places of those after it."""
 
 ROOM = 32
 

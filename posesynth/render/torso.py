@@ -161,7 +161,7 @@ class Torso:
             length = length + self.bones[j]
         length = length / f32(len(bones)) * f32(0.7) + self.mean * f32(0.3)
         scale = length * self.limb_girth * f32(0.55 if self.anatomy.many else 1.0)
-        arm = any(word in self.names[j] for j in limb.joints for word in ("wrist", "elbow", "hand", "shoulder"))
+        arm = any(has_any(self.names[j], ("wrist", "elbow", "hand", "shoulder")) for j in limb.joints)
         upper, lower = (Region.UPPER_ARM, Region.LOWER_ARM) if arm else (Region.UPPER_LEG, Region.LOWER_LEG)
         top = limb.joints[0] if limb.girdle else limb.holder
         along = self.bones[0]
@@ -196,17 +196,17 @@ class Torso:
         last = bones[-1]
         name = self.names[last]
         bone = unit(self.joint(last) - self.joint(self.parents[last]), -np.broadcast_to(Z, (len(self.p3d), 3)))
-        if re_any(name, ("wrist", "hand")):
+        if has_any(name, ("wrist", "hand")):
             tip = self.joint(last) + bone * (scale * f32(0.42))
             self.parts.add(Region.HAND, self.joint(last), tip, radius * f32(1.1), radius * f32(0.8), self.lateral, 0.8)
-        elif re_any(name, ("foot", "ankle", "paw", "hoof")):
+        elif has_any(name, ("foot", "ankle", "paw", "hoof")):
             ahead = unit(cross(bone, self.lateral), np.broadcast_to(FORWARD, (len(self.p3d), 3)))
-            long = f32(0.5 if re_any(name, ("foot", "ankle")) else 0.2)
+            long = f32(0.5 if has_any(name, ("foot", "ankle")) else 0.2)
             heel = self.joint(last) + bone * (radius * f32(0.3))
             toe = heel + ahead * (scale * long) + bone * (radius * f32(0.25))
             self.parts.add(Region.FOOT, heel, toe, radius * f32(1.15), radius * f32(0.85), self.lateral, 1.15)
 
 
-def re_any(name: str, words: tuple[str, ...]) -> bool:
+def has_any(name: str, words: tuple[str, ...]) -> bool:
     """Whether a joint's name has one of the words in it."""
     return any(word in name for word in words)

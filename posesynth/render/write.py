@@ -285,7 +285,7 @@ def _coco(plan: _Plan, p2d: NDArray[np.float32], visible: NDArray[np.bool_], box
         images.append({"id": i, "file_name": f"images/{i:08d}.png", "width": size, "height": size})
         annotations.append(
             {
-                "id": i,
+                "id": i + 1,  # COCOeval takes the id 0 for no match
                 "image_id": i,
                 "category_id": 1,
                 "keypoints": [int(x) if k % 3 == 2 else x for k, x in enumerate(points[i].ravel().tolist())],

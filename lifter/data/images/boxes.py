@@ -47,7 +47,8 @@ def load_boxes(path: str | os.PathLike[str], names: Sequence[str]) -> Boxes:
     upper left corner.  Every other file is an annotated set (`load_image_set`).  An image is known by as much of its
     path as tells it apart.  Several boxes of one image, of no named individuals, are those of individuals 1, 2, ...
 
-    InputError for another kind of file, a box without extent, and where no box is of any of the images.
+    InputError for another kind of file, a box without extent, two names that lead to one image, and where no box is of
+    any of the images.
     """
     path = os.fspath(path)
     table = os.path.splitext(path)[1].lower() in (".csv", ".tsv", ".txt")
@@ -62,7 +63,12 @@ def load_boxes(path: str | os.PathLike[str], names: Sequence[str]) -> Boxes:
     else:
         known = ()
     of: dict[str, list[tuple[int, Box]]] = {}
-    for place, (_, individual, box, line) in found:
+    cells: dict[str, str] = {}
+    for place, (cell, individual, box, line) in found:
+        other = cells.setdefault(place, cell)
+        if names and os.path.normpath(other) != os.path.normpath(cell):  # else two images would pass for two animals
+            both = f"{quote(cell, 60)} and {quote(other, 60)} both lead to the image {quote(place, 60)}"
+            raise fault(path, line or None, f"{both}; expected one name for each image")
         here = of.setdefault(place, [])
         number = len(here) if individual is None else known.index(individual)
         if any(number == other for other, _ in here):

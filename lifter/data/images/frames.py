@@ -40,7 +40,10 @@ class Frames:
         return not self.names
 
     def each(self, work: Callable[[int, Image], Result], threads: int = 1) -> Iterator[Result]:
-        """``work(place, image)`` of each, (H, W, 3) uint8 RGB, upright; at most `threads` images are held at a time.
+        """``work(place, image)`` of each, (H, W, 3) uint8 RGB, upright.
+
+        At most `threads` images are worked on at a time, and ``held(threads)`` results exist (`posesynth.ahead`): so
+        many images, where `work` gives them back.  Of a video, one of each.
 
         InputError, a line for each image that cannot be read or worked on (at most 20): all were tried before it is
         raised.  Of a video, the first.

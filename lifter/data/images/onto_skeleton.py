@@ -9,11 +9,10 @@ from lifter.data.track import Keypoints
 from posesynth.errors import InputError
 from posesynth.skeleton import Skeleton
 
-# Where a name misleads: Human3.6M's neck is in front of the neck; what LSP calls neck and MPII thorax is its thorax.
+# Where a name misleads: Human3.6M's neck is in front of the neck; what LSP calls neck is its thorax.
 _KNOWN: dict[tuple[str, str], tuple[Joints, tuple[str, ...]]] = {
     ("LSP", "human"): ({"thorax": ("neck",)}, ("neck", "spine")),
     ("LSP-extended", "human"): ({"thorax": ("neck",)}, ("neck", "spine")),
-    ("MPII", "human"): ({"hip": ("pelvis",), "neck": ("upper_neck",)}, ("spine",)),
     ("PoseTrack18", "human"): ({"thorax": ("head_bottom",), "head": ("head_top",)}, ("neck", "spine")),
 }
 
