@@ -1,10 +1,11 @@
 """Where images come from: rendered as they are needed, or a folder or annotated set, cropped.
 
 Which image is the n-th that is trained on depends on the seed and n alone: a run that goes on sees what it would have.
-Validation images are never trained on.
+Validation images are never trained on, not even by the stage before with another seed.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +27,7 @@ from posesynth.errors import InputError
 from posesynth.sampler import cores
 from posesynth.skeleton import Skeleton
 
-HELD_OUT = 0.1  # of a set's images, for validation
+HELD_OUT = 0.1  # of a set's images, about, for validation
 MOST_THREADS = 4
 
 Array = NDArray[np.float32]
@@ -95,8 +96,8 @@ class RenderedImages:
 class StoredImages:
     """A folder of images, or an annotated set cropped to its boxes, its joints matched to the skeleton's by name.
 
-    A tenth of the images, at least one, is held out.  Every image is used once before any is used again, in an
-    order drawn anew each time.
+    About a tenth of the images, at least one, is held out with all its annotations: which, their paths in the set
+    decide.  Every annotation is used once before any is used again, in an order drawn anew each time.
     """
 
     def __init__(self, skeleton: Skeleton, config: ImageConfig) -> None:
@@ -109,12 +110,8 @@ class StoredImages:
         self._points = np.full((len(found.annotations), joints, 2), np.nan)
         if needs_joints:
             self._points, _, _ = onto_skeleton(found, skeleton)
-        there = self._on_disk(found)
-        order = np.random.Generator(np.random.Philox(key=config.seed)).permutation(there)
-        held_out = max(1, round(HELD_OUT * len(order)))
-        if len(order) < 2:
-            raise InputError(f"{config.images}: {len(order)} images of it are on disk; expected at least 2")
-        self._held_out, self._trained = order[:held_out], order[held_out:]
+        self._held_out, trained = self._split(self._on_disk(found))
+        self._trained = np.random.Generator(np.random.Philox(key=config.seed)).permutation(trained)
         if config.labels:
             self._trained = self._trained[: config.labels]
         self.digest = _digest(found, self._points)
@@ -132,7 +129,17 @@ class StoredImages:
 
     def validation(self, count: int) -> Images:
         """See `ImageSource`."""
-        return self._read(list(self._held_out[:count]), 0)
+        return self._read(self._held_out[:count], 0)
+
+    def _split(self, there: list[int]) -> tuple[list[int], list[int]]:
+        """The annotations to validate on and those to train on.  Those of one image are never on both sides."""
+        shares = {place: _share_of(self._set, place) for place in there}
+        apart = sorted(set(shares.values()))
+        if len(apart) < 2:
+            raise InputError(f"{self.name}: {len(apart)} images of it are on disk; expected at least 2")
+        bound = min(max(HELD_OUT, apart[0]), apart[-2])  # one at least on either side
+        held_out = sorted((place for place in there if shares[place] <= bound), key=lambda place: shares[place])
+        return held_out, [place for place in there if shares[place] > bound]
 
     def _on_disk(self, found: ImageSet) -> list[int]:
         missing = set(found.missing())
@@ -205,6 +212,13 @@ def _middle(image: NDArray[np.uint8]) -> tuple[float, float, float, float]:
     height, width = image.shape[:2]
     side = min(height, width)
     return (width - side) / 2, (height - side) / 2, side, side
+
+
+def _share_of(found: ImageSet, place: int) -> float:
+    """A number in [0, 1) that an annotation's image has, by its path in the set alone."""
+    root = found.source if os.path.isdir(found.source) else os.path.dirname(found.source)
+    path = os.path.relpath(found.annotations[place].image, root or ".").replace(os.sep, "/")
+    return int.from_bytes(hashlib.sha256(os.fsencode(path)).digest()[:6], "big") / 2**48
 
 
 def _digest(found: ImageSet, points: NDArray[np.float64]) -> str:

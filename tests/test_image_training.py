@@ -352,15 +352,74 @@ def colours(images: torch.Tensor) -> list[int]:
     return [int(image[32, 32, 0]) for image in images]
 
 
-def test_a_folder_is_used_once_an_epoch_in_a_new_order_and_a_tenth_is_held_out(pictures):
+def test_a_folder_is_used_once_an_epoch_in_a_new_order_and_some_of_it_is_held_out(pictures):
     stored = StoredImages(QUADRUPED, TINY.with_values(images=str(pictures)))
     held_out = set(colours(stored.validation(100).image))
-    assert len(held_out) == 2
-    used = colours(torch.cat([batch.image for batch in stored.batches(0, 18, 2)]))
-    assert sorted(used[:18]) == sorted(used[18:])
-    assert used[:18] != used[18:]
+    assert 1 <= len(held_out) <= 5
+    trained = 20 - len(held_out)
+    used = colours(torch.cat([batch.image for batch in stored.batches(0, trained, 2)]))
+    assert sorted(used[:trained]) == sorted(used[trained:])
+    assert used[:trained] != used[trained:]
     assert set(used) | held_out == {10 * number for number in range(20)}
     assert not set(used) & held_out
+
+
+def annotated(
+    folder: Path, chance: np.random.Generator, images: int = 12, each: int = 1, box: list[float] | None = None
+) -> Path:
+    """A set in COCO's format: labels of all joints but the tail, and a dot at each head, on images of their own grey."""
+    folder.mkdir(exist_ok=True)
+    names = [name for name in QUADRUPED.joints if name != "tail"]
+    files, labels = [], []
+    for number in range(images):
+        canvas = np.full((110, 130, 3), 5 * number, np.uint8)
+        for _ in range(each):
+            points = chance.integers(30, 90, (len(names), 2))
+            x, y = points[names.index("head")]
+            canvas[y - 1 : y + 2, x - 1 : x + 2] = 255
+            flat = [float(value) for point in points for value in (point[0] + 0.5, point[1] + 0.5, 2)]
+            label = {"id": len(labels), "image_id": number, "category_id": 1, "keypoints": flat}
+            labels.append(label | {"num_keypoints": len(names)} | ({"bbox": box} if box else {}))
+        Image.fromarray(canvas).save(folder / f"{number}.png")
+        files.append({"id": number, "file_name": f"{number}.png", "width": 130, "height": 110})
+    document = {"images": files, "annotations": labels, "categories": [{"id": 1, "keypoints": names}]}
+    (folder / "labels.json").write_text(json.dumps(document))
+    return folder / "labels.json"
+
+
+def sides(given: StoredImages) -> tuple[set[str], set[str]]:
+    """The images that are validated on, and those that are trained on."""
+    held_out, trained = given._held_out, given._trained
+    return tuple({given._set.annotations[n].image for n in part} for part in (held_out, trained))  # type: ignore[return-value]
+
+
+def test_no_image_is_on_both_sides_however_many_animals_it_shows(tmp_path):
+    path = annotated(tmp_path, np.random.default_rng(0), images=30, each=3)
+    held_out, trained = sides(StoredImages(QUADRUPED, TINY.with_values(images=str(path))))
+    assert held_out
+    assert trained
+    assert not held_out & trained
+    assert len(held_out | trained) == 30
+
+
+def test_what_is_held_out_does_not_depend_on_the_seed_the_stage_or_where_the_set_lies(tmp_path):
+    config = TINY.with_values(images=str(annotated(tmp_path / "a", np.random.default_rng(0), images=30)))
+    held_out, _ = sides(StoredImages(QUADRUPED, config))
+    for values in ({"seed": 1}, {"seed": 2}, {"stage": "nms"}):
+        assert sides(StoredImages(QUADRUPED, config.with_values(**values)))[0] == held_out
+    moved = Path(shutil.copytree(tmp_path / "a", tmp_path / "b")) / "labels.json"
+    there, _ = sides(StoredImages(QUADRUPED, config.with_values(images=str(moved))))
+    assert {Path(path).name for path in there} == {Path(path).name for path in held_out}
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("7", "8"), ("3", "12")])
+def test_of_two_images_one_is_held_out_and_of_one_none_can_be(names, tmp_path):
+    for name in names:
+        Image.new("RGB", (70, 70)).save(tmp_path / f"{name}.png")
+    assert [len(side) for side in sides(StoredImages(QUADRUPED, TINY.with_values(images=str(tmp_path))))] == [1, 1]
+    (tmp_path / f"{names[0]}.png").unlink()
+    with pytest.raises(InputError, match="1 images of it are on disk; expected at least 2"):
+        StoredImages(QUADRUPED, TINY.with_values(images=str(tmp_path)))
 
 
 def test_a_folder_without_joints_is_refused_where_joints_are_needed(pictures, whole, tmp_path):
@@ -370,24 +429,8 @@ def test_a_folder_without_joints_is_refused_where_joints_are_needed(pictures, wh
 
 
 def test_joints_of_an_annotated_set_lie_where_its_crops_show_them(tmp_path):
-    """A white dot at the head in each image, in COCO's format."""
-    names = [name for name in QUADRUPED.joints if name != "tail"]
-    head = names.index("head")
-    chance = np.random.default_rng(0)
-    images, labels = [], []
-    for number in range(12):
-        points = chance.integers(30, 90, (len(names), 2))
-        canvas = np.zeros((110, 130, 3), np.uint8)
-        x, y = points[head]
-        canvas[y - 1 : y + 2, x - 1 : x + 2] = 255
-        Image.fromarray(canvas).save(tmp_path / f"{number}.png")
-        images.append({"id": number, "file_name": f"{number}.png", "width": 130, "height": 110})
-        flat = [float(value) for point in points for value in (point[0] + 0.5, point[1] + 0.5, 2)]
-        label = {"id": number, "image_id": number, "category_id": 1, "keypoints": flat, "num_keypoints": len(names)}
-        labels.append({**label, "bbox": [20, 20, 80, 80]})
-    document = {"images": images, "annotations": labels, "categories": [{"id": 1, "keypoints": names}]}
-    (tmp_path / "labels.json").write_text(json.dumps(document))
-    config = TINY.with_values(stage="landmarks", images=str(tmp_path / "labels.json"), margin=0.0)
+    path = annotated(tmp_path, np.random.default_rng(0), box=[20, 20, 80, 80])
+    config = TINY.with_values(stage="landmarks", images=str(path), margin=0.0)
     given = StoredImages(QUADRUPED, config).validation(100)
     head = QUADRUPED.joints.index("head")
     for image, points, body in zip(given.image, given.landmarks, given.body, strict=True):
