@@ -110,11 +110,12 @@ class StoredImages:
         self._points = np.full((len(found.annotations), joints, 2), np.nan)
         if needs_joints:
             self._points, _, _ = onto_skeleton(found, skeleton)
-        self._held_out, trained = self._split(self._on_disk(found))
+        there = self._on_disk(found)
+        self._held_out, trained = self._split(there)
         self._trained = np.random.Generator(np.random.Philox(key=config.seed)).permutation(trained)
         if config.labels:
             self._trained = self._trained[: config.labels]
-        self.digest = _digest(found, self._points)
+        self.digest = _digest(found, there, self._points)
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
         """See `ImageSource`."""
@@ -221,8 +222,9 @@ def _share_of(found: ImageSet, place: int) -> float:
     return int.from_bytes(hashlib.sha256(os.fsencode(path)).digest()[:6], "big") / 2**48
 
 
-def _digest(found: ImageSet, points: NDArray[np.float64]) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(points).tobytes())
-    for annotation in found.annotations:
+def _digest(found: ImageSet, there: list[int], points: NDArray[np.float64]) -> str:
+    """Of the annotations whose images are on disk: an image more or less is another order of all."""
+    digest = hashlib.sha256(np.ascontiguousarray(points[there]).tobytes())
+    for annotation in (found.annotations[place] for place in there):
         digest.update(f"{annotation.image}\0{annotation.box}\0".encode())
     return digest.hexdigest()

@@ -342,7 +342,8 @@ def _begin(step: Learner[Any], checkpoints: Checkpoints) -> int:
     for name, digest in step.facts.items():
         if facts.get(name) != digest:
             words = name.removesuffix("_digest").replace("_", " ")
-            raise InputError(f"{checkpoints.folder}: were trained on another {words}; expected another --out")
+            other = "other" if words.endswith("s") else "another"
+            raise InputError(f"{checkpoints.folder}: were trained on {other} {words}; expected another --out")
     names = {name: tensor.shape for name, tensor in step.state().items()}
     if {name: tensor.shape for name, tensor in tensors.items()} != names:
         raise InputError(f"{checkpoints.folder}: step {done}: are of another network; expected another --out")

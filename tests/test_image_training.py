@@ -285,6 +285,22 @@ def test_a_run_of_the_lifter_is_no_model_of_images(tmp_path):
         load_images(tmp_path)
 
 
+@pytest.mark.parametrize("change", ["an image more", "an image less"])
+def test_a_run_does_not_go_on_where_the_images_of_its_set_on_disk_are_others(change, tmp_path, monkeypatch):
+    path = annotated(tmp_path / "set", np.random.default_rng(0))
+    (tmp_path / "set/11.png").rename(tmp_path / "kept.png")  # labelled, not on disk
+    config = TINY.with_values(images=str(path))
+    stop_after(3, monkeypatch)
+    with pytest.raises(training.Stopped):
+        train_stage(config, tmp_path / "run")
+    monkeypatch.undo()
+    if change == "an image more":
+        shutil.copy(tmp_path / "kept.png", tmp_path / "set/11.png")
+    else:
+        (tmp_path / "set/3.png").unlink()
+    assert "were trained on other images" in refused(config, tmp_path / "run")
+
+
 # --- measuring
 
 
