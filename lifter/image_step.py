@@ -123,10 +123,12 @@ class ImageStep:
 
         reconstruction; or heatmap and excess; or landmark.  Where there are joints: mean distance in pixels (_px) and
         PCK at 0.05 and 0.1 of the body, of argmax, soft_argmax and, in the last stage, nms.
+
+        All ranks have those of the first: each has batch-norm statistics of its own, and they must end at the same step.
         """
         self._mode(False)
         with torch.no_grad():
-            found = self._measured()
+            found = self._fabric.broadcast(self._measured())
         self._mode(True)
         if self.config.target and int(self._reached) < 0 and found[AIM[self.config.stage]] <= self.config.target:
             self._reached.fill_(done)

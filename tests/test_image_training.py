@@ -1,7 +1,12 @@
 """Training on images: what is frozen stays so, a stage goes on with the same bytes and ends when its aim is reached."""
 
 import json
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -240,6 +245,63 @@ def test_an_aim_that_was_reached_before_a_stop_is_remembered(tmp_path, monkeypat
         train_stage(easy, tmp_path)
     monkeypatch.undo()
     assert train_stage(easy, tmp_path).steps == 4
+
+
+RANKS = """
+import os, sys, traceback
+import torch
+from lifter import image_training
+from lifter.image_config import load_image_config
+from lifter.image_step import ImageStep
+
+torch.set_num_threads(1)
+image_training.LOG_EVERY = image_training.VALIDATE_EVERY = 2
+image_training.VALIDATION_IMAGES = 4
+measured = ImageStep._measured
+wide = {"0": float(sys.argv[4]), "1": 1 / float(sys.argv[4])}
+
+
+def apart(step):  # as the ranks' batch-norm statistics are, but far enough to tell
+    return {name: wide[os.environ["RANK"]] * value for name, value in measured(step).items()}
+
+
+ImageStep._measured = apart
+children = []
+for rank in "01":
+    child = os.fork()
+    if not child:
+        world = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[3]}
+        os.environ.update(world, RANK=rank, LOCAL_RANK=rank, GROUP_RANK="0", TORCHELASTIC_RUN_ID="test")
+        steps = 99
+        try:
+            steps = image_training.train_stage(load_image_config(sys.argv[1]), sys.argv[2]).steps
+        except BaseException:
+            traceback.print_exc()
+        os._exit(steps)
+    children.append(child)
+print(*(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+
+
+def steps_of_two_ranks(config: ImageConfig, folder: Path, first: float) -> list[int]:
+    """How many steps each makes; first: the first rank's figures are multiplied with it, the other's divided."""
+    (folder / "given.yaml").write_text(config.yaml())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    words = [sys.executable, "-c", RANKS, str(folder / "given.yaml"), str(folder / "run"), port, str(first)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            return [int(word) for word in process.communicate(timeout=60)[0].split()]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
+@pytest.mark.parametrize(("first", "steps"), [(1e-6, 3), (1e6, 5)])
+def test_two_ranks_whose_figures_differ_end_at_the_same_step_the_first_one_s(first, steps, tmp_path):
+    config = TINY.with_values(batch=4, target=0.01, extra=1)  # the figures are about 0.1
+    assert steps_of_two_ranks(config, tmp_path, first) == [steps, steps]
 
 
 # --- what cannot be
