@@ -155,8 +155,9 @@ class StoredImages:
         """Image, points and the body's longer side, the latter two in units of the crop."""
         annotation, points = self._set.annotations[place], self._points[place]
         image = load_image(annotation.image)
-        box = annotation.box or _around(points) or _middle(image)
-        made, affine = crop(image, box, self._size, self._margin if annotation.box or _around(points) else 0.0)
+        body = annotation.box or _around(annotation.keypoints)  # the same in all stages, whatever the skeleton's joints
+        box = body or _middle(image)
+        made, affine = crop(image, box, self._size, self._margin if body else 0.0)
         return made, placed(affine, points) / self._size, max(box[2:]) * float(affine[0, 0]) / self._size
 
 
