@@ -177,12 +177,22 @@ def test_tuned_or_from_scratch_the_landmarks_stage_trains_the_autoencoder_too(tr
     began = load_images(whole / "skip1")[0] if transfer == "tuned" else ImageNetworks(TINY, 16)
     net, _, _, facts = load_images(tmp_path / "landmarks")
     parts = sum(p.numel() for part in (net.autoencoder, net.interleaved) for p in part.parameters())
-    assert facts["trained_parameters"] == parts
+    assert facts["trained_parameters"] == parts - net.autoencoder.decoder.last.weight.numel()
     now, then = net.autoencoder.encoder.conv1[0].weight, began.autoencoder.encoder.conv1[0].weight
     assert not torch.equal(now, then)
     if transfer == "tuned":
         assert float((now - then).detach().abs().max()) < 0.02
     train_stage(TINY.with_values(stage="nms"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stage", "transfer"), [*((stage, "frozen") for stage in STAGES), ("landmarks", "tuned"), ("landmarks", "scratch")]
+)
+def test_every_parameter_that_a_stage_trains_has_a_part_in_its_loss(stage, transfer, whole):
+    """Ranks wait for the gradient of each."""
+    step = learner(stage, whole, transfer=transfer)
+    step(next(iter(source().batches(0, 1, 2))), 0)
+    assert [name for name, parameter in step.trained.items() if parameter.grad is None] == []
 
 
 # --- stopped and gone on with
