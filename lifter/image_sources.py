@@ -24,6 +24,7 @@ from lifter.landmark_metrics import longer_side
 from lifter.sources import VALIDATION
 from posesynth.ahead import ahead
 from posesynth.errors import InputError
+from posesynth.motion.clip import fault
 from posesynth.sampler import cores
 from posesynth.skeleton import Skeleton
 
@@ -157,7 +158,10 @@ class StoredImages:
         image = load_image(annotation.image)
         body = annotation.box or _around(annotation.keypoints)  # the same in all stages, whatever the skeleton's joints
         box = body or _middle(image)
-        made, affine = crop(image, box, self._size, self._margin if body else 0.0)
+        try:
+            made, affine = crop(image, box, self._size, self._margin if body else 0.0)
+        except InputError as error:
+            raise fault(annotation.image, None, str(error)) from None
         return made, placed(affine, points) / self._size, max(box[2:]) * float(affine[0, 0]) / self._size
 
 

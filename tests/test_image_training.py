@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -544,6 +545,22 @@ def test_without_boxes_all_stages_are_cropped_around_all_labelled_joints(tmp_pat
     last = StoredImages(QUADRUPED, config.with_values(stage="nms", margin=0.0)).validation(5)
     known = last.landmarks[..., 0].nan_to_num()
     assert 0.5 < float(known.max()) < 0.7  # antler's is 1
+
+
+@pytest.mark.parametrize(
+    ("box", "words"), [([20, 20, 0, 80], "a width and height above 0"), ([500, 20, 80, 80], "lies beside the image")]
+)
+def test_a_bad_box_is_refused_with_its_image(box, words, tmp_path):
+    path = annotated(tmp_path, np.random.default_rng(0))
+    document = json.loads(path.read_text())
+    for label in document["annotations"]:
+        label["bbox"] = box
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError) as caught:
+        StoredImages(QUADRUPED, TINY.with_values(images=str(path))).validation(5)
+    (line,) = caught.value.lines
+    assert words in line
+    assert re.search(r"/\d+\.png: box: ", line)
 
 
 # --- augmentation
