@@ -6,7 +6,7 @@ Validation images are never trained on, not even by the stage before with anothe
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -25,7 +25,8 @@ from lifter.sources import VALIDATION
 from posesynth.ahead import ahead
 from posesynth.errors import InputError
 from posesynth.motion.clip import fault
-from posesynth.sampler import cores
+from posesynth.render.images import IMAGE_VERSION
+from posesynth.sampler import STREAM_VERSION, cores
 from posesynth.skeleton import Skeleton
 
 HELD_OUT = 0.1  # of a set's images, about, for validation
@@ -50,10 +51,10 @@ class Images:
 
 
 class ImageSource(Protocol):
-    """Images for training.  `name` says which; `digest` changes when they do."""
+    """Images for training.  `name` says which; `facts`, digests and versions, change when they do."""
 
     name: str
-    digest: str
+    facts: Mapping[str, str]
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
         """The batches of steps step..steps-1, for this rank."""
@@ -69,7 +70,12 @@ class RenderedImages:
     """
 
     def __init__(self, skeleton: Skeleton, config: ImageConfig) -> None:
-        self.name, self.digest = SYNTHETIC, skeleton.digest
+        self.name = SYNTHETIC
+        self.facts = {
+            "images_digest": skeleton.digest,
+            "image_version": str(IMAGE_VERSION),
+            "stream_version": str(STREAM_VERSION),
+        }
         self._skeleton, self._seed, self._size, self._labels = skeleton, config.seed, config.size, config.labels
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
@@ -116,7 +122,7 @@ class StoredImages:
         self._trained = np.random.Generator(np.random.Philox(key=config.seed)).permutation(trained)
         if config.labels:
             self._trained = self._trained[: config.labels]
-        self.digest = _digest(found, there, self._points)
+        self.facts = {"images_digest": _digest(found, there, self._points)}
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
         """See `ImageSource`."""

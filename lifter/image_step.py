@@ -40,8 +40,8 @@ THRESHOLDS = (0.05, 0.1)  # of PCK, as shares of the body's longer side
 class ImageStep:
     """The networks of all stages, the optimiser of one, and what a batch does to them; a `lifter.learner.Learner`.
 
-    init: the run of the stage before; None for the first.  validation: images that are never trained on.  kept: how
-    many steps' losses are held before `read` must be called.  Raises InputError where `init` is of another network.
+    init: the run of the stage before; None for the first.  validation: images that are never trained on.  images: the
+    facts of their source.  kept: how many steps' losses are held before `read` must be called.  Raises InputError where `init` is of another network.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ImageStep:
         config: ImageConfig,
         init: str | None,
         validation: Images,
-        images_digest: str,
+        images: Mapping[str, str],
         kept: int,
     ) -> None:
         self.config, self._skeleton, self._fabric, self._validation = config, skeleton, fabric, validation
@@ -71,8 +71,8 @@ class ImageStep:
         self.frozen_digest = digest_of(self._frozen())
         self.facts = {
             "skeleton_digest": skeleton.digest,
-            "images_digest": images_digest,
             "stage_before_digest": self.frozen_digest,
+            **images,
         }
         adam = torch.optim.Adam(self.trained.values(), lr=config.learning_rate, fused=True)
         self._module, self._adam = fabric.setup(_Objective(net, config), adam)

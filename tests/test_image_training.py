@@ -23,7 +23,7 @@ pytest.importorskip("PIL")
 from PIL import Image  # noqa: E402
 
 import posesynth  # noqa: E402
-from lifter import image_training, training  # noqa: E402
+from lifter import image_sources, image_training, training  # noqa: E402
 from lifter.augmentation import augmented, draws, mirrored_joints  # noqa: E402
 from lifter.checkpoint import load_tensors  # noqa: E402
 from lifter.cli import main  # noqa: E402
@@ -162,7 +162,7 @@ def learner(stage: str, whole: Path, **values: Any) -> ImageStep:
     config = TINY.with_values(stage=stage, **values)
     init = image_training.before(config, whole)
     fabric = training.new_fabric(config)
-    return ImageStep(fabric, QUADRUPED, config, init, source().validation(4), "digest", 4)
+    return ImageStep(fabric, QUADRUPED, config, init, source().validation(4), source().facts, 4)
 
 
 def source(**values: Any) -> RenderedImages:
@@ -356,6 +356,16 @@ def test_a_run_of_the_lifter_is_no_model_of_images(tmp_path):
         load_images(models / "dog.safetensors")
     with pytest.raises(InputError, match=r"holds no model\.safetensors"):
         load_images(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "words"), [("IMAGE_VERSION", "image version"), ("STREAM_VERSION", "stream version")])
+def test_a_run_does_not_go_on_with_images_of_another_version(name, words, tmp_path, monkeypatch):
+    stop_after(3, monkeypatch)
+    with pytest.raises(training.Stopped):
+        train_stage(TINY, tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(image_sources, name, 2)
+    assert f"were trained on another {words}" in refused(TINY, tmp_path)
 
 
 @pytest.mark.parametrize("change", ["an image more", "an image less"])
