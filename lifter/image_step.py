@@ -41,7 +41,8 @@ class ImageStep:
     """The networks of all stages, the optimiser of one, and what a batch does to them; a `lifter.learner.Learner`.
 
     init: the run of the stage before; None for the first.  validation: images that are never trained on.  images: the
-    facts of their source.  kept: how many steps' losses are held before `read` must be called.  Raises InputError where `init` is of another network.
+    facts of their source.  kept: how many steps' losses are held before `read` must be called.  Raises InputError where
+    `init` is of another network.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class ImageStep:
         reconstruction; or heatmap and excess; or landmark.  Where there are joints: mean distance in pixels (_px) and
         PCK at 0.05 and 0.1 of the body, of argmax, soft_argmax and, in the last stage, nms.
 
-        All ranks have those of the first: each has batch-norm statistics of its own, and they must end at the same step.
+        All ranks have the first one's: each has batch-norm statistics of its own, and all must end at the same step.
         """
         self._mode(False)
         with torch.no_grad():
