@@ -34,6 +34,14 @@ PARTS = {
 }
 """Stage -> how the names of its weights begin."""
 
+_BELOW_HEATMAPS = (
+    "autoencoder.encoder.",
+    *(f"autoencoder.decoder.{layer}." for layer in ("code", "first", "layers")),
+    "autoencoder.skip2.",
+    "autoencoder.skip1.",
+)
+"""What of the autoencoder `Interleaved` uses: all but the decoder's last layer, in whose place it has its own."""
+
 SHAPE = ("size", "width", "code")
 """What all stages of one network have in common."""
 
@@ -157,7 +165,7 @@ def load_stage_before(
 
 def _trained_parts(stage: str, transfer: str) -> tuple[str, ...]:
     whole = transfer != "frozen" and stage == "landmarks"
-    return ("autoencoder.", *PARTS[stage]) if whole else PARTS[stage]
+    return _BELOW_HEATMAPS + PARTS[stage] if whole else PARTS[stage]
 
 
 def _file_of(model: str | os.PathLike[str]) -> str:

@@ -1,11 +1,12 @@
 """Where images come from: rendered as they are needed, or a folder or annotated set, cropped.
 
 Which image is the n-th that is trained on depends on the seed and n alone: a run that goes on sees what it would have.
-Validation images are never trained on.
+Validation images are never trained on, not even by the stage before with another seed.
 """
 
 import hashlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -23,10 +24,12 @@ from lifter.landmark_metrics import longer_side
 from lifter.sources import VALIDATION
 from posesynth.ahead import ahead
 from posesynth.errors import InputError
-from posesynth.sampler import cores
+from posesynth.motion.clip import fault
+from posesynth.render.images import IMAGE_VERSION
+from posesynth.sampler import STREAM_VERSION, cores
 from posesynth.skeleton import Skeleton
 
-HELD_OUT = 0.1  # of a set's images, for validation
+HELD_OUT = 0.1  # of a set's images, about, for validation
 MOST_THREADS = 4
 
 Array = NDArray[np.float32]
@@ -48,10 +51,10 @@ class Images:
 
 
 class ImageSource(Protocol):
-    """Images for training.  `name` says which; `digest` changes when they do."""
+    """Images for training.  `name` says which; `facts`, digests and versions, change when they do."""
 
     name: str
-    digest: str
+    facts: Mapping[str, str]
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
         """The batches of steps step..steps-1, for this rank."""
@@ -67,7 +70,12 @@ class RenderedImages:
     """
 
     def __init__(self, skeleton: Skeleton, config: ImageConfig) -> None:
-        self.name, self.digest = SYNTHETIC, skeleton.digest
+        self.name = SYNTHETIC
+        self.facts = {
+            "images_digest": skeleton.digest,
+            "image_version": str(IMAGE_VERSION),
+            "stream_version": str(STREAM_VERSION),
+        }
         self._skeleton, self._seed, self._size, self._labels = skeleton, config.seed, config.size, config.labels
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
@@ -95,8 +103,8 @@ class RenderedImages:
 class StoredImages:
     """A folder of images, or an annotated set cropped to its boxes, its joints matched to the skeleton's by name.
 
-    A tenth of the images, at least one, is held out.  Every image is used once before any is used again, in an
-    order drawn anew each time.
+    About a tenth of the images, at least one, is held out with all its annotations: which, their paths in the set
+    decide.  Every annotation is used once before any is used again, in an order drawn anew each time.
     """
 
     def __init__(self, skeleton: Skeleton, config: ImageConfig) -> None:
@@ -110,14 +118,11 @@ class StoredImages:
         if needs_joints:
             self._points, _, _ = onto_skeleton(found, skeleton)
         there = self._on_disk(found)
-        order = np.random.Generator(np.random.Philox(key=config.seed)).permutation(there)
-        held_out = max(1, round(HELD_OUT * len(order)))
-        if len(order) < 2:
-            raise InputError(f"{config.images}: {len(order)} images of it are on disk; expected at least 2")
-        self._held_out, self._trained = order[:held_out], order[held_out:]
+        self._held_out, trained = self._split(there)
+        self._trained = np.random.Generator(np.random.Philox(key=config.seed)).permutation(trained)
         if config.labels:
             self._trained = self._trained[: config.labels]
-        self.digest = _digest(found, self._points)
+        self.facts = {"images_digest": _digest(found, there, self._points)}
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
         """See `ImageSource`."""
@@ -132,7 +137,17 @@ class StoredImages:
 
     def validation(self, count: int) -> Images:
         """See `ImageSource`."""
-        return self._read(list(self._held_out[:count]), 0)
+        return self._read(self._held_out[:count], 0)
+
+    def _split(self, there: list[int]) -> tuple[list[int], list[int]]:
+        """The annotations to validate on and those to train on.  Those of one image are never on both sides."""
+        shares = {place: _share_of(self._set, place) for place in there}
+        apart = sorted(set(shares.values()))
+        if len(apart) < 2:
+            raise InputError(f"{self.name}: {len(apart)} images of it are on disk; expected at least 2")
+        bound = min(max(HELD_OUT, apart[0]), apart[-2])  # one at least on either side
+        held_out = sorted((place for place in there if shares[place] <= bound), key=lambda place: shares[place])
+        return held_out, [place for place in there if shares[place] > bound]
 
     def _on_disk(self, found: ImageSet) -> list[int]:
         missing = set(found.missing())
@@ -147,8 +162,12 @@ class StoredImages:
         """Image, points and the body's longer side, the latter two in units of the crop."""
         annotation, points = self._set.annotations[place], self._points[place]
         image = load_image(annotation.image)
-        box = annotation.box or _around(points) or _middle(image)
-        made, affine = crop(image, box, self._size, self._margin if annotation.box or _around(points) else 0.0)
+        body = annotation.box or _around(annotation.keypoints)  # the same in all stages, whatever the skeleton's joints
+        box = body or _middle(image)
+        try:
+            made, affine = crop(image, box, self._size, self._margin if body else 0.0)
+        except InputError as error:
+            raise fault(annotation.image, None, str(error)) from None
         return made, placed(affine, points) / self._size, max(box[2:]) * float(affine[0, 0]) / self._size
 
 
@@ -207,8 +226,16 @@ def _middle(image: NDArray[np.uint8]) -> tuple[float, float, float, float]:
     return (width - side) / 2, (height - side) / 2, side, side
 
 
-def _digest(found: ImageSet, points: NDArray[np.float64]) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(points).tobytes())
-    for annotation in found.annotations:
+def _share_of(found: ImageSet, place: int) -> float:
+    """A number in [0, 1) that an annotation's image has, by its path in the set alone."""
+    root = found.source if os.path.isdir(found.source) else os.path.dirname(found.source)
+    path = os.path.relpath(found.annotations[place].image, root or ".").replace(os.sep, "/")
+    return int.from_bytes(hashlib.sha256(os.fsencode(path)).digest()[:6], "big") / 2**48
+
+
+def _digest(found: ImageSet, there: list[int], points: NDArray[np.float64]) -> str:
+    """Of the annotations whose images are on disk: an image more or less is another order of all."""
+    digest = hashlib.sha256(np.ascontiguousarray(points[there]).tobytes())
+    for annotation in (found.annotations[place] for place in there):
         digest.update(f"{annotation.image}\0{annotation.box}\0".encode())
     return digest.hexdigest()

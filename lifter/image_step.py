@@ -40,8 +40,9 @@ THRESHOLDS = (0.05, 0.1)  # of PCK, as shares of the body's longer side
 class ImageStep:
     """The networks of all stages, the optimiser of one, and what a batch does to them; a `lifter.learner.Learner`.
 
-    init: the run of the stage before; None for the first.  validation: images that are never trained on.  kept: how
-    many steps' losses are held before `read` must be called.  Raises InputError where `init` is of another network.
+    init: the run of the stage before; None for the first.  validation: images that are never trained on.  images: the
+    facts of their source.  kept: how many steps' losses are held before `read` must be called.  Raises InputError where
+    `init` is of another network.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class ImageStep:
         config: ImageConfig,
         init: str | None,
         validation: Images,
-        images_digest: str,
+        images: Mapping[str, str],
         kept: int,
     ) -> None:
         self.config, self._skeleton, self._fabric, self._validation = config, skeleton, fabric, validation
@@ -71,8 +72,8 @@ class ImageStep:
         self.frozen_digest = digest_of(self._frozen())
         self.facts = {
             "skeleton_digest": skeleton.digest,
-            "images_digest": images_digest,
             "stage_before_digest": self.frozen_digest,
+            **images,
         }
         adam = torch.optim.Adam(self.trained.values(), lr=config.learning_rate, fused=True)
         self._module, self._adam = fabric.setup(_Objective(net, config), adam)
@@ -123,10 +124,12 @@ class ImageStep:
 
         reconstruction; or heatmap and excess; or landmark.  Where there are joints: mean distance in pixels (_px) and
         PCK at 0.05 and 0.1 of the body, of argmax, soft_argmax and, in the last stage, nms.
+
+        All ranks have the first one's: each has batch-norm statistics of its own, and all must end at the same step.
         """
         self._mode(False)
         with torch.no_grad():
-            found = self._measured()
+            found = self._fabric.broadcast(self._measured())
         self._mode(True)
         if self.config.target and int(self._reached) < 0 and found[AIM[self.config.stage]] <= self.config.target:
             self._reached.fill_(done)

@@ -19,8 +19,8 @@ class Learner(Protocol[Batch_contra]):
     """Networks, an optimiser, and what a batch does to them; `lifter.step.Step` is one.
 
     losses: names of what `read` gives.  steps: how many the run has; it may become less when `validate` finds that the
-    run's aim is reached.  device: where it computes.  facts: digests of what it was made from; a checkpoint made from
-    something else is refused.  begun_with: SHA-256 of the file of weights that the run began with.
+    run's aim is reached.  device: where it computes.  facts: digests and versions of what it was made from; a
+    checkpoint made from something else is refused.  begun_with: SHA-256 of the file of weights that the run began with.
     """
 
     begun_with: str | None

@@ -17,6 +17,7 @@ from lifter.learner import KeptLosses, adam_state, all_finite, learning_rate, st
 from lifter.model_file import load_network, save_network
 from lifter.networks.lifting import LiftingNet
 from lifter.sources import VALIDATION
+from posesynth.sampler import STREAM_VERSION
 from posesynth.skeleton import Skeleton
 from posesynth.stream import TensorBatch
 
@@ -35,7 +36,7 @@ class Step:
         self.config, self._skeleton, self._validated = config, skeleton, validated
         self.steps = config.steps
         self.begun_with: str | None = None
-        self.facts = {"skeleton_digest": skeleton.digest}
+        self.facts = {"skeleton_digest": skeleton.digest, "stream_version": str(STREAM_VERSION)}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output)

@@ -1,7 +1,13 @@
 """Training on images: what is frozen stays so, a stage goes on with the same bytes and ends when its aim is reached."""
 
 import json
+import os
+import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +23,13 @@ pytest.importorskip("PIL")
 from PIL import Image  # noqa: E402
 
 import posesynth  # noqa: E402
-from lifter import image_training, training  # noqa: E402
+from lifter import image_sources, image_training, training  # noqa: E402
 from lifter.augmentation import augmented, draws, mirrored_joints  # noqa: E402
 from lifter.checkpoint import load_tensors  # noqa: E402
 from lifter.cli import main  # noqa: E402
 from lifter.heatmaps import gaussians  # noqa: E402
 from lifter.image_config import PRESETS, STAGES, ImageConfig, load_image_config  # noqa: E402
-from lifter.image_model import ImageNetworks, digest_of, load_images, trained_parameters  # noqa: E402
+from lifter.image_model import SHAPE, ImageNetworks, digest_of, load_images, trained_parameters  # noqa: E402
 from lifter.image_sources import RenderedImages, StoredImages  # noqa: E402
 from lifter.image_step import ImageStep  # noqa: E402
 from lifter.image_training import train_stage  # noqa: E402
@@ -93,9 +99,7 @@ def test_each_stage_trains_as_many_parameters_as_it_says():
     net = ImageNetworks(ImageConfig(), 16)
     found = {stage: sum(p.numel() for p in trained_parameters(net, stage).values()) for stage in STAGES}
     assert found == TRAINED
-    everything = sum(parameter.numel() for parameter in net.parameters())
-    assert sum(found.values()) == everything
-    print("\n".join(f"{stage:12} {count:>12,} of {everything:,} trained" for stage, count in found.items()))
+    assert sum(found.values()) == sum(parameter.numel() for parameter in net.parameters())
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -156,7 +160,7 @@ def learner(stage: str, whole: Path, **values: Any) -> ImageStep:
     config = TINY.with_values(stage=stage, **values)
     init = image_training.before(config, whole)
     fabric = training.new_fabric(config)
-    return ImageStep(fabric, QUADRUPED, config, init, source().validation(4), "digest", 4)
+    return ImageStep(fabric, QUADRUPED, config, init, source().validation(4), source().facts, 4)
 
 
 def source(**values: Any) -> RenderedImages:
@@ -172,12 +176,22 @@ def test_tuned_or_from_scratch_the_landmarks_stage_trains_the_autoencoder_too(tr
     began = load_images(whole / "skip1")[0] if transfer == "tuned" else ImageNetworks(TINY, 16)
     net, _, _, facts = load_images(tmp_path / "landmarks")
     parts = sum(p.numel() for part in (net.autoencoder, net.interleaved) for p in part.parameters())
-    assert facts["trained_parameters"] == parts
+    assert facts["trained_parameters"] == parts - net.autoencoder.decoder.last.weight.numel()
     now, then = net.autoencoder.encoder.conv1[0].weight, began.autoencoder.encoder.conv1[0].weight
     assert not torch.equal(now, then)
     if transfer == "tuned":
         assert float((now - then).detach().abs().max()) < 0.02
     train_stage(TINY.with_values(stage="nms"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stage", "transfer"), [*((stage, "frozen") for stage in STAGES), ("landmarks", "tuned"), ("landmarks", "scratch")]
+)
+def test_every_parameter_that_a_stage_trains_has_a_part_in_its_loss(stage, transfer, whole):
+    """Ranks wait for the gradient of each."""
+    step = learner(stage, whole, transfer=transfer)
+    step(next(iter(source().batches(0, 1, 2))), 0)
+    assert [name for name, parameter in step.trained.items() if parameter.grad is None] == []
 
 
 # --- stopped and gone on with
@@ -242,6 +256,63 @@ def test_an_aim_that_was_reached_before_a_stop_is_remembered(tmp_path, monkeypat
     assert train_stage(easy, tmp_path).steps == 4
 
 
+RANKS = """
+import os, sys, traceback
+import torch
+from lifter import image_training
+from lifter.image_config import load_image_config
+from lifter.image_step import ImageStep
+
+torch.set_num_threads(1)
+image_training.LOG_EVERY = image_training.VALIDATE_EVERY = 2
+image_training.VALIDATION_IMAGES = 4
+measured = ImageStep._measured
+wide = {"0": float(sys.argv[4]), "1": 1 / float(sys.argv[4])}
+
+
+def apart(step):  # as the ranks' batch-norm statistics are, but far enough to tell
+    return {name: wide[os.environ["RANK"]] * value for name, value in measured(step).items()}
+
+
+ImageStep._measured = apart
+children = []
+for rank in "01":
+    child = os.fork()
+    if not child:
+        world = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[3]}
+        os.environ.update(world, RANK=rank, LOCAL_RANK=rank, GROUP_RANK="0", TORCHELASTIC_RUN_ID="test")
+        steps = 99
+        try:
+            steps = image_training.train_stage(load_image_config(sys.argv[1]), sys.argv[2]).steps
+        except BaseException:
+            traceback.print_exc()
+        os._exit(steps)
+    children.append(child)
+print(*(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+
+
+def steps_of_two_ranks(config: ImageConfig, folder: Path, first: float) -> list[int]:
+    """How many steps each makes; first: the first rank's figures are multiplied with it, the other's divided."""
+    (folder / "given.yaml").write_text(config.yaml())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    words = [sys.executable, "-c", RANKS, str(folder / "given.yaml"), str(folder / "run"), port, str(first)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            return [int(word) for word in process.communicate(timeout=90)[0].split()]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
+@pytest.mark.parametrize(("first", "steps"), [(1e-6, 3), (1e6, 5)])
+def test_two_ranks_whose_figures_differ_end_at_the_same_step_the_first_one_s(first, steps, tmp_path):
+    config = TINY.with_values(batch=4, target=0.01, extra=1)  # the figures are about 0.1
+    assert steps_of_two_ranks(config, tmp_path, first) == [steps, steps]
+
+
 # --- what cannot be
 
 
@@ -283,6 +354,32 @@ def test_a_run_of_the_lifter_is_no_model_of_images(tmp_path):
         load_images(models / "dog.safetensors")
     with pytest.raises(InputError, match=r"holds no model\.safetensors"):
         load_images(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "words"), [("IMAGE_VERSION", "image version"), ("STREAM_VERSION", "stream version")])
+def test_a_run_does_not_go_on_with_images_of_another_version(name, words, tmp_path, monkeypatch):
+    stop_after(3, monkeypatch)
+    with pytest.raises(training.Stopped):
+        train_stage(TINY, tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(image_sources, name, 2)
+    assert f"were trained on another {words}" in refused(TINY, tmp_path)
+
+
+@pytest.mark.parametrize("change", ["an image more", "an image less"])
+def test_a_run_does_not_go_on_where_the_images_of_its_set_on_disk_are_others(change, tmp_path, monkeypatch):
+    path = annotated(tmp_path / "set", np.random.default_rng(0))
+    (tmp_path / "set/11.png").rename(tmp_path / "kept.png")  # labelled, not on disk
+    config = TINY.with_values(images=str(path))
+    stop_after(3, monkeypatch)
+    with pytest.raises(training.Stopped):
+        train_stage(config, tmp_path / "run")
+    monkeypatch.undo()
+    if change == "an image more":
+        shutil.copy(tmp_path / "kept.png", tmp_path / "set/11.png")
+    else:
+        (tmp_path / "set/3.png").unlink()
+    assert "were trained on other images" in refused(config, tmp_path / "run")
 
 
 # --- measuring
@@ -352,15 +449,74 @@ def colours(images: torch.Tensor) -> list[int]:
     return [int(image[32, 32, 0]) for image in images]
 
 
-def test_a_folder_is_used_once_an_epoch_in_a_new_order_and_a_tenth_is_held_out(pictures):
+def test_a_folder_is_used_once_an_epoch_in_a_new_order_and_some_of_it_is_held_out(pictures):
     stored = StoredImages(QUADRUPED, TINY.with_values(images=str(pictures)))
     held_out = set(colours(stored.validation(100).image))
-    assert len(held_out) == 2
-    used = colours(torch.cat([batch.image for batch in stored.batches(0, 18, 2)]))
-    assert sorted(used[:18]) == sorted(used[18:])
-    assert used[:18] != used[18:]
+    assert 1 <= len(held_out) <= 5
+    trained = 20 - len(held_out)
+    used = colours(torch.cat([batch.image for batch in stored.batches(0, trained, 2)]))
+    assert sorted(used[:trained]) == sorted(used[trained:])
+    assert used[:trained] != used[trained:]
     assert set(used) | held_out == {10 * number for number in range(20)}
     assert not set(used) & held_out
+
+
+def annotated(
+    folder: Path, chance: np.random.Generator, images: int = 12, each: int = 1, box: list[float] | None = None
+) -> Path:
+    """A set in COCO's format: labels of all joints but the tail, and a dot at each head, on images of several greys."""
+    folder.mkdir(exist_ok=True)
+    names = [name for name in QUADRUPED.joints if name != "tail"]
+    files, labels = [], []
+    for number in range(images):
+        canvas = np.full((110, 130, 3), 5 * number, np.uint8)
+        for _ in range(each):
+            points = chance.integers(30, 90, (len(names), 2))
+            x, y = points[names.index("head")]
+            canvas[y - 1 : y + 2, x - 1 : x + 2] = 255
+            flat = [float(value) for point in points for value in (point[0] + 0.5, point[1] + 0.5, 2)]
+            label = {"id": len(labels), "image_id": number, "category_id": 1, "keypoints": flat}
+            labels.append(label | {"num_keypoints": len(names)} | ({"bbox": box} if box else {}))
+        Image.fromarray(canvas).save(folder / f"{number}.png")
+        files.append({"id": number, "file_name": f"{number}.png", "width": 130, "height": 110})
+    document = {"images": files, "annotations": labels, "categories": [{"id": 1, "keypoints": names}]}
+    (folder / "labels.json").write_text(json.dumps(document))
+    return folder / "labels.json"
+
+
+def sides(given: StoredImages) -> tuple[set[str], set[str]]:
+    """The images that are validated on, and those that are trained on."""
+    held_out, trained = given._held_out, given._trained
+    return tuple({given._set.annotations[n].image for n in part} for part in (held_out, trained))  # type: ignore[return-value]
+
+
+def test_no_image_is_on_both_sides_however_many_animals_it_shows(tmp_path):
+    path = annotated(tmp_path, np.random.default_rng(0), images=30, each=3)
+    held_out, trained = sides(StoredImages(QUADRUPED, TINY.with_values(images=str(path))))
+    assert held_out
+    assert trained
+    assert not held_out & trained
+    assert len(held_out | trained) == 30
+
+
+def test_what_is_held_out_does_not_depend_on_the_seed_the_stage_or_where_the_set_lies(tmp_path):
+    config = TINY.with_values(images=str(annotated(tmp_path / "a", np.random.default_rng(0), images=30)))
+    held_out, _ = sides(StoredImages(QUADRUPED, config))
+    for values in ({"seed": 1}, {"seed": 2}, {"stage": "nms"}):
+        assert sides(StoredImages(QUADRUPED, config.with_values(**values)))[0] == held_out
+    moved = Path(shutil.copytree(tmp_path / "a", tmp_path / "b")) / "labels.json"
+    there, _ = sides(StoredImages(QUADRUPED, config.with_values(images=str(moved))))
+    assert {Path(path).name for path in there} == {Path(path).name for path in held_out}
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("7", "8"), ("3", "12")])
+def test_of_two_images_one_is_held_out_and_of_one_none_can_be(names, tmp_path):
+    for name in names:
+        Image.new("RGB", (70, 70)).save(tmp_path / f"{name}.png")
+    assert [len(side) for side in sides(StoredImages(QUADRUPED, TINY.with_values(images=str(tmp_path))))] == [1, 1]
+    (tmp_path / f"{names[0]}.png").unlink()
+    with pytest.raises(InputError, match="1 images of it are on disk; expected at least 2"):
+        StoredImages(QUADRUPED, TINY.with_values(images=str(tmp_path)))
 
 
 def test_a_folder_without_joints_is_refused_where_joints_are_needed(pictures, whole, tmp_path):
@@ -370,24 +526,8 @@ def test_a_folder_without_joints_is_refused_where_joints_are_needed(pictures, wh
 
 
 def test_joints_of_an_annotated_set_lie_where_its_crops_show_them(tmp_path):
-    """A white dot at the head in each image, in COCO's format."""
-    names = [name for name in QUADRUPED.joints if name != "tail"]
-    head = names.index("head")
-    chance = np.random.default_rng(0)
-    images, labels = [], []
-    for number in range(12):
-        points = chance.integers(30, 90, (len(names), 2))
-        canvas = np.zeros((110, 130, 3), np.uint8)
-        x, y = points[head]
-        canvas[y - 1 : y + 2, x - 1 : x + 2] = 255
-        Image.fromarray(canvas).save(tmp_path / f"{number}.png")
-        images.append({"id": number, "file_name": f"{number}.png", "width": 130, "height": 110})
-        flat = [float(value) for point in points for value in (point[0] + 0.5, point[1] + 0.5, 2)]
-        label = {"id": number, "image_id": number, "category_id": 1, "keypoints": flat, "num_keypoints": len(names)}
-        labels.append({**label, "bbox": [20, 20, 80, 80]})
-    document = {"images": images, "annotations": labels, "categories": [{"id": 1, "keypoints": names}]}
-    (tmp_path / "labels.json").write_text(json.dumps(document))
-    config = TINY.with_values(stage="landmarks", images=str(tmp_path / "labels.json"), margin=0.0)
+    path = annotated(tmp_path, np.random.default_rng(0), box=[20, 20, 80, 80])
+    config = TINY.with_values(stage="landmarks", images=str(path), margin=0.0)
     given = StoredImages(QUADRUPED, config).validation(100)
     head = QUADRUPED.joints.index("head")
     for image, points, body in zip(given.image, given.landmarks, given.body, strict=True):
@@ -396,6 +536,31 @@ def test_joints_of_an_annotated_set_lie_where_its_crops_show_them(tmp_path):
         assert np.hypot(*(64 * points[head].numpy() - [x + 0.5, y + 0.5])) < 2
         assert float(body) == pytest.approx(1)
         assert torch.isnan(points[QUADRUPED.joints.index("tail")]).all()
+
+
+def test_without_boxes_all_stages_are_cropped_around_all_labelled_joints(tmp_path):
+    """The set's own joint `antler`, which the skeleton lacks, is far to the right: it is inside the crop."""
+    path = annotated(tmp_path, np.random.default_rng(0))
+    document = json.loads(path.read_text())
+    document["categories"][0]["keypoints"].append("antler")
+    for label in document["annotations"]:
+        label["keypoints"] += [128.0, 50.0, 2]
+    path.write_text(json.dumps(document))
+    config = TINY.with_values(images=str(path))
+    first = StoredImages(QUADRUPED, config).validation(5)
+    for stage in STAGES[1:]:
+        assert torch.equal(StoredImages(QUADRUPED, config.with_values(stage=stage)).validation(5).image, first.image)
+    last = StoredImages(QUADRUPED, config.with_values(stage="nms", margin=0.0)).validation(5)
+    known = last.landmarks[..., 0].nan_to_num()
+    assert 0.5 < float(known.max()) < 0.7  # antler's is 1
+
+
+def test_a_bad_box_is_refused_with_its_image(tmp_path):
+    path = annotated(tmp_path, np.random.default_rng(0), box=[500, 20, 80, 80])
+    with pytest.raises(InputError) as caught:
+        StoredImages(QUADRUPED, TINY.with_values(images=str(path))).validation(5)
+    (line,) = caught.value.lines
+    assert re.search(r"/\d+\.png: box: .* lies beside the image", line)
 
 
 # --- augmentation
@@ -415,8 +580,9 @@ def test_augmented_landmarks_lie_where_the_image_shows_them(values):
     images, points = augmented(dots(places), places, draws(0, 0, 16), config, torch.tensor([0, 1]))
     at = images[:, 0].flatten(1).argmax(1)
     found = torch.stack([at % 64, at // 64], dim=-1) + 0.5
-    assert float((found / 64 - points[:, 0]).norm(dim=-1).nan_to_num().max()) < 1.5 / 64
-    assert not torch.allclose(points.nan_to_num(), places)
+    assert bool(torch.isfinite(points).all())
+    assert float((found / 64 - points[:, 0]).norm(dim=-1).max()) < 1.5 / 64
+    assert not torch.allclose(points, places)
 
 
 def test_a_flip_exchanges_left_and_right():
@@ -460,7 +626,7 @@ def test_a_preset_is_read_as_it_was_written(preset, stage, tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text(config.yaml())
     assert load_image_config(path, TINY) == config
-    assert len({getattr(config, name) for config in PRESETS[preset].values() for name in ("width",)}) == 1
+    assert len({tuple(getattr(config, name) for name in SHAPE) for config in PRESETS[preset].values()}) == 1
 
 
 def test_the_paper_preset_has_the_values_of_the_paper():

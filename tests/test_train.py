@@ -27,7 +27,7 @@ pytest.importorskip("safetensors")
 
 import posesynth  # noqa: E402
 from lifter import training  # noqa: E402
-from lifter.checkpoint import Checkpoints, load_tensors  # noqa: E402
+from lifter.checkpoint import Checkpoints, load_tensors, save_tensors  # noqa: E402
 from lifter.config import Config, load_config  # noqa: E402
 from lifter.log import TensorBoardLog  # noqa: E402
 from lifter.model_file import load_model  # noqa: E402
@@ -36,6 +36,7 @@ from lifter.step import learning_rate  # noqa: E402
 from lifter.training import train  # noqa: E402
 from posesynth.errors import InputError  # noqa: E402
 from posesynth.pipe import write_stream  # noqa: E402
+from posesynth.sampler import STREAM_VERSION  # noqa: E402
 from posesynth.schema import parse_skeleton  # noqa: E402
 from posesynth.store.generate import generate  # noqa: E402
 from posesynth.store.plan import Plan  # noqa: E402
@@ -328,6 +329,19 @@ def test_another_skeleton_of_the_same_name_is_refused(tmp_path):
     (tmp_path / "config.yaml").write_text((tmp_path / "kept").read_text().replace("noise: 0.1", "noise: 0.2"))
     (tmp_path / "kept").unlink()
     assert "another skeleton" in refused(config, tmp_path, source=source("0.2"))
+
+
+def test_a_run_does_not_go_on_with_samples_of_another_stream_version(tmp_path, monkeypatch):
+    config = TINY.with_values(steps=3)
+    train(config, tmp_path)
+    there = tmp_path / "checkpoints" / "step-000000003.safetensors"
+    tensors, document = load_tensors(there)
+    assert document["facts"].pop("stream_version") == str(STREAM_VERSION)
+    assert STREAM_VERSION == 1
+    save_tensors(there, tensors, document)
+    assert train(config, tmp_path).resumed == 3  # it was not written down in the beginning
+    monkeypatch.setattr("lifter.step.STREAM_VERSION", 2)
+    assert "another stream version" in refused(config, tmp_path)
 
 
 def test_the_second_of_two_trainers_is_refused(children, tmp_path):
