@@ -16,7 +16,7 @@ from lifter.training import train
 
 from .measure import table
 
-STEPS = (100, 400, 1600)
+STEPS = (100, 400)
 POSES = 20_000
 OLD, NEW = (
     "flexion: [245, 295]",
