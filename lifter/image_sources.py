@@ -31,6 +31,7 @@ from posesynth.skeleton import Skeleton
 
 HELD_OUT = 0.1  # of a set's images, about, for validation
 MOST_THREADS = 4
+MOST_KEPT = 8 * 2**30  # bytes of images that `labels` asks for
 
 Array = NDArray[np.float32]
 
@@ -66,10 +67,15 @@ class ImageSource(Protocol):
 class RenderedImages:
     """Images of synthetic poses, made in this process; image i is a pure function of (skeleton, seed, i).
 
-    labels: only the first so many, over and over; 0 for ever new ones.
+    labels: only the first so many, kept in memory and used over and over; 0 for ever new ones.
     """
 
     def __init__(self, skeleton: Skeleton, config: ImageConfig) -> None:
+        if (kept := config.labels * config.size**2 * 3) > MOST_KEPT:
+            raise InputError(
+                f"labels: {config.labels} images of {config.size} pixels take {kept} bytes; expected at most {MOST_KEPT}, "
+                "or 0 for ever new images"
+            )
         self.name = SYNTHETIC
         self.facts = {
             "images_digest": skeleton.digest,
@@ -81,22 +87,24 @@ class RenderedImages:
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
         """See `ImageSource`."""
         mine = _own_share(batch)
+        starts = range(step * batch, steps * batch, batch)
+        few = self._rendered(0, self._labels, 0) if self._labels and starts else None
 
         def make(start: int) -> Images:
             first, stop = start + mine.start, start + mine.stop
-            if not self._labels:
-                return self._rendered(first, stop, first)
+            if few is None:
+                return self._rendered(first, stop, first, threads=1)
             places = [_shuffled(self._seed, n, self._labels) for n in range(first, stop)]
-            return _joined([self._rendered(place, place + 1, first) for place in places])
+            return Images(few.image[places], few.landmarks[places], few.body[places], first)
 
-        return ahead(make, range(step * batch, steps * batch, batch), max(1, min(cores() - 1, MOST_THREADS)))
+        yield from ahead(make, starts, max(1, min(cores() - 1, MOST_THREADS)))
 
     def validation(self, count: int) -> Images:
         """See `ImageSource`."""
         return self._rendered(VALIDATION, VALIDATION + count, 0)
 
-    def _rendered(self, first: int, stop: int, start: int) -> Images:
-        made = posesynth.render.render(self._skeleton, self._seed, first, stop, self._size)
+    def _rendered(self, first: int, stop: int, start: int, threads: int | None = None) -> Images:
+        made = posesynth.render.render(self._skeleton, self._seed, first, stop, self._size, threads=threads)
         return _images(made.image, made.p2d / self._size, None, start)
 
 
@@ -183,12 +191,6 @@ def _images(image: NDArray[np.uint8], points: NDArray[Any], body: NDArray[Any] |
     if body is None:
         body = longer_side(np.full((len(known), 4), np.nan), known)
     return Images(torch.from_numpy(image), torch.from_numpy(known), torch.from_numpy(body.astype(np.float32)), start)
-
-
-def _joined(parts: list[Images]) -> Images:
-    fields = ([part.image for part in parts], [part.landmarks for part in parts], [part.body for part in parts])
-    image, landmarks, body = (torch.cat(field) for field in fields)
-    return Images(image, landmarks, body, parts[0].start)
 
 
 def _own_share(batch: int) -> range:

@@ -428,6 +428,30 @@ def test_few_labels_are_used_over_and_over_each_once_an_epoch():
     assert first == {image.numpy().tobytes() for image in new[:4]}
 
 
+def test_few_labels_are_rendered_once_and_new_images_on_one_thread_each(monkeypatch):
+    asked: list[tuple[int, int, int | None]] = []
+    render = posesynth.render.render
+
+    def counted(skeleton: Any, seed: int, first: int, stop: int, size: int, *, threads: int | None = None) -> Any:
+        asked.append((first, stop, threads))
+        return render(skeleton, seed, first, stop, size, threads=threads)
+
+    monkeypatch.setattr(posesynth.render, "render", counted)
+    assert len(list(source(labels=3).batches(0, 10, 2))) == 10
+    assert asked == [(0, 3, None)]
+    asked.clear()
+    assert list(source(labels=3).batches(10, 10, 2)) == []
+    assert asked == []
+    list(source().batches(0, 3, 2))
+    assert sorted(asked) == [(0, 2, 1), (2, 4, 1), (4, 6, 1)]
+
+
+def test_more_labels_than_memory_holds_are_refused():
+    assert source(labels=10**5).name == "synthetic"
+    with pytest.raises(InputError, match="labels: 1000000 images of 64 pixels take 12288000000 bytes; expected at most"):
+        source(labels=10**6)
+
+
 def test_a_joint_outside_the_image_is_unknown():
     images = source().validation(64)
     known = images.landmarks[~torch.isnan(images.landmarks)]
