@@ -41,8 +41,8 @@ class Images:
     """B images.
 
     image: (B, S, S, 3) uint8 RGB.  landmarks: (B, K, 2) float32, x right, y down, in units of S; NaN where a joint is
-    not known or outside.  body: (B,) float32, the longer side of the body's box, in units of S.  start: which images
-    they are, counted from the run's first.
+    not known or outside.  body: (B,) float32, the longer side of the body's box, in units of S; without a box, of
+    the extent of its joints.  start: which images they are, counted from the run's first.
     """
 
     image: torch.Tensor
@@ -73,11 +73,11 @@ class RenderedImages:
     def __init__(self, skeleton: Skeleton, config: ImageConfig) -> None:
         if (kept := config.labels * config.size**2 * 3) > MOST_KEPT:
             raise InputError(
-                f"labels: {config.labels} images of {config.size} pixels take {kept} bytes; expected at most {MOST_KEPT}, "
-                "or 0 for ever new images"
+                f"labels: {config.labels} images of {config.size} pixels take {kept} bytes; "
+                f"expected at most {MOST_KEPT}, or 0 for ever new images"
             )
         self.name = SYNTHETIC
-        self.facts = {
+        self.facts: Mapping[str, str] = {
             "images_digest": skeleton.digest,
             "image_version": str(IMAGE_VERSION),
             "stream_version": str(STREAM_VERSION),
@@ -130,7 +130,7 @@ class StoredImages:
         self._trained = np.random.Generator(np.random.Philox(key=config.seed)).permutation(trained)
         if config.labels:
             self._trained = self._trained[: config.labels]
-        self.facts = {"images_digest": _digest(found, there, self._points)}
+        self.facts: Mapping[str, str] = {"images_digest": _digest(found, there, self._points)}
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
         """See `ImageSource`."""

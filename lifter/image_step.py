@@ -8,6 +8,7 @@ nms           the maximum module             landmark, L2 of coordinates
 """
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -162,42 +163,53 @@ class ImageStep:
         return images, batch.landmarks.to(self.device, non_blocking=True)
 
     def _measured(self) -> dict[str, float]:
-        parts = [self._measured_part(part, points) for part, points in self._parts()]
-        rows = sum(len(points) for _, points in self._parts())
-        weights = np.array([len(points) for _, points in self._parts()]) / rows
-        found = {name: float(np.dot(weights, [part[name] for part, _ in parts])) for name in parts[0][0]}
+        parts = [self._measured_part(*self._on_device(part)) for part in self._parts()]
+        counts = np.array([part.averaged for part in parts])
+        shares = counts / max(counts.sum(), 1)
+        found = {name: float(np.dot(shares, [part.losses[name] for part in parts])) for name in parts[0].losses}
         truth = self._validation.landmarks.double().numpy()
         body = self._validation.body.double().numpy()
-        for name in parts[0][1]:
-            made = np.concatenate([part[name] for _, part in parts])
+        for name in parts[0].landmarks:
+            made = np.concatenate([part.landmarks[name] for part in parts])
             distances = np.linalg.norm(made - truth, axis=-1) * self.config.size
             found[f"{name}_px"] = float(np.nanmean(distances))
             found |= {f"{name}_pck{100 * at:02.0f}": pck(hits(made, truth, body, at)) for at in THRESHOLDS}
         return found
 
-    def _parts(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for first in range(0, len(self._validation.image), self.config.batch):
+    def _parts(self) -> Iterator[Images]:
+        given = self._validation
+        for first in range(0, len(given.image), self.config.batch):
             rows = slice(first, first + self.config.batch)
-            given = self._validation
-            yield self._on_device(Images(given.image[rows], given.landmarks[rows], given.body[rows]))
+            yield Images(given.image[rows], given.landmarks[rows], given.body[rows])
 
-    def _measured_part(self, images: Tensor, points: Tensor) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Losses, and landmarks by the way that they were found."""
-        stage = self.config.stage
+    def _measured_part(self, images: Tensor, points: Tensor) -> "_Measured":
+        stage, size, sigma = self.config.stage, self.config.size, self.config.sigma
         with self._fabric.autocast():
-            loss = float(_Objective(self.net, self.config)(images, points))
             if stage not in ("landmarks", "nms"):
-                return {LOSS[stage]: loss}, {}
-            logits = self.net.logits(images).float()
-            ways = {"argmax": argmax(logits), "soft_argmax": soft_argmax(logits)}
+                loss = float(_Objective(self.net, self.config)(images, points))
+                return _Measured(len(images), {LOSS[stage]: loss}, {})
+            logits = self.net.logits(images)
+            ways = {"argmax": argmax(logits.float()), "soft_argmax": soft_argmax(logits.float())}
             if stage == "nms":
                 ways["nms"] = self.net.nms(images, torch.sigmoid(logits))
-        found = {LOSS[stage]: loss}
-        if stage == "landmarks":
-            heat = gaussians(points, self.config.size, self.config.sigma)
-            floor = losses.heatmap_loss_floor(heat, losses.heatmap_weight(self.config.size, self.config.sigma))
-            found["excess"] = loss - float(floor)
-        return found, {name: made.double().cpu().numpy() for name, made in ways.items()}
+                found = {LOSS[stage]: float(losses.landmark_loss(ways["nms"], points))}
+            else:
+                heat, weight = gaussians(points, size, sigma), losses.heatmap_weight(size, sigma)
+                loss = float(losses.heatmap_loss(logits.float(), heat, weight))
+                found = {LOSS[stage]: loss, "excess": loss - float(losses.heatmap_loss_floor(heat, weight))}
+        known = int(torch.isfinite(points[..., 0]).sum())
+        return _Measured(known, found, {name: made.double().cpu().numpy() for name, made in ways.items()})
+
+
+class _Measured(NamedTuple):
+    """Of a part of the validation images: losses, and landmarks by the way that they were found.
+
+    averaged: how many images, or known joints, the losses are means over.
+    """
+
+    averaged: int
+    losses: dict[str, float]
+    landmarks: dict[str, np.ndarray]
 
 
 class _Objective(nn.Module):
