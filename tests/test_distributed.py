@@ -256,7 +256,7 @@ def test_what_a_dead_scheduler_or_client_leaves_is_gone_on_from(
         assert time.monotonic() - begun < 15
     if killed == "scheduler":
         assert client.returncode == 2
-        assert report == "error: dask: lost the scheduler; the same command again goes on from what is written\n"
+        assert report == "error: --dask: lost the scheduler; the same command again goes on from what is written\n"
         summary = generate(PLAN, path)
     else:
         assert killed == "client" or report.strip() == f"stopped; the same command goes on from what is in {path}"
@@ -277,7 +277,7 @@ def test_where_no_scheduler_answers_one_line_says_so_soon(
     assert time.monotonic() - begun < 5
     assert leave.value.code == 2
     line = capfd.readouterr().err.strip().rpartition("\n")[2]
-    assert line.startswith(f"error: dask: no scheduler answers at '{address}'; expected the address")
+    assert line.startswith(f"error: --dask: no scheduler answers at '{address}'; expected the address")
     assert not (tmp_path / "set.zarr").exists()
 
 
