@@ -93,6 +93,14 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[Tensors, Json]:
         raise fault(path, None, f"is no safetensors file: {shown(str(error))}") from None
 
 
+def load_weights(path: str | os.PathLike[str]) -> tuple[Tensors, Json]:
+    """The same of a model, whose weights must be numbers: others make poses of NaN, for which the input is blamed."""
+    tensors, facts = load_tensors(path)
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise fault(os.fspath(path), None, "a weight is not a number; expected a model whose training went well")
+    return tensors, facts
+
+
 class Checkpoints:
     """The checkpoints of a run: a folder of ``step-000001000.safetensors`` and ``.json``, the newest two of them.
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lifter.checkpoint import load_tensors, save_tensors
+from lifter.checkpoint import load_weights, save_tensors
 from lifter.image_config import STAGES, ImageConfig
 from lifter.networks.autoencoder import Autoencoder
 from lifter.networks.landmarks import Interleaved, MaximumModule
@@ -124,7 +124,7 @@ def load_images(model: str | os.PathLike[str]) -> tuple[ImageNetworks, Skeleton,
     What later stages train has its first weights.  InputError where `model` is none.
     """
     path = _file_of(model)
-    tensors, facts = load_tensors(path)
+    tensors, facts = load_weights(path)
     if facts.get("lifter_images") != VERSION:
         raise InputError(f"{path}: is no model of images; expected a stage's run of `lifter train-images`")
     config = _config_of(facts.get("config"), path)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lifter.checkpoint import Tensors, load_tensors, save_tensors
+from lifter.checkpoint import Tensors, load_weights, save_tensors
 from lifter.config import Config
 from lifter.networks.lifting import LiftingNet
 from posesynth.errors import InputError, did_you_mean, shown
@@ -78,14 +78,12 @@ def find_model(model: str | os.PathLike[str]) -> str:
 def load_model(model: str | os.PathLike[str]) -> tuple[LiftingNet, Skeleton, dict[str, Any]]:
     """Network (float32, for inference), skeleton and facts of a model, with a whole config.  InputError for others."""
     path = find_model(model)
-    tensors, facts = load_tensors(path)
+    tensors, facts = load_weights(path)
     if facts.get("lifter_model") != VERSION:
         raise InputError(f"{path}: is no model this version of lifter reads; expected lifter_model {VERSION}")
     config = _config_of(facts.get("config"), path)
     facts["config"] = asdict(config)
     skeleton = skeleton_of(facts.get("skeleton"), facts.get("sampling"), path)
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise InputError(f"{path}: a weight is not a number")
     net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output)
     expected = {name: tensor.shape for name, tensor in net.state_dict().items()}
     if {name: tensor.shape for name, tensor in tensors.items()} != expected:

@@ -32,7 +32,7 @@ class Step:
 
     losses = LOSSES
 
-    def __init__(self, fabric: Fabric, skeleton: Skeleton, config: Config, kept: int, validated: int = 4096) -> None:
+    def __init__(self, fabric: Fabric, skeleton: Skeleton, config: Config, kept: int, validated: int) -> None:
         self.config, self._skeleton, self._validated = config, skeleton, validated
         self.steps = config.steps
         self.begun_with: str | None = None
@@ -92,7 +92,7 @@ class Step:
             for name, tensor in self.state().items():
                 tensor.copy_(tensors[name])
 
-    def validate(self, done: int = 0) -> dict[str, float]:
+    def validate(self, done: int) -> dict[str, float]:
         """The losses on clean samples that training never reaches."""
         clean = self._skeleton.with_sampling(noise=0.0, missing=0.0)
         batch = posesynth.sample(clean, self.config.seed, VALIDATION, VALIDATION + self._validated)

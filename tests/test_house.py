@@ -114,3 +114,10 @@ def test_wheel_carries_skeletons_and_both_packages(tmp_path: Path) -> None:
     assert "lifter/models/quadruped.safetensors" in models
     assert models <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_every_benchmark_is_there() -> None:
+    from benchmarks.__main__ import SECTIONS
+
+    for name, module in SECTIONS.items():
+        assert callable(getattr(importlib.import_module(f"benchmarks.{module}"), name))

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from image_set_contract import Form, ImageSetContract, Label, refused
+from matlab_values import cells, structs
 from PIL import Image
 from scipy.io import savemat
 
@@ -55,20 +56,6 @@ def write_json(path: Path, document: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document))
     return path
-
-
-def cells(entries: list[Any]) -> np.ndarray:
-    array = np.empty((1, len(entries)), object)
-    array[0] = entries
-    return array
-
-
-def structs(entries: list[dict[str, Any]]) -> np.ndarray:
-    """A MATLAB struct array."""
-    array = np.empty((1, len(entries)), [(name, object) for name in entries[0]])
-    for n, entry in enumerate(entries):
-        array[0, n] = tuple(entry.values())
-    return array
 
 
 class TestLsp(ImageSetContract):

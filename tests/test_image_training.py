@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from run_files import log_of, model_bytes
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
@@ -66,14 +67,6 @@ def begun(whole: Path, out: Path, stage: str) -> Path:
     for name in STAGES[: STAGES.index(stage)]:
         shutil.copytree(whole / name, out / name)
     return out
-
-
-def model_bytes(run: Path) -> bytes:
-    return (run / "model.safetensors").read_bytes()
-
-
-def log_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
 def refused(*args: Any, **more: Any) -> str:

@@ -13,10 +13,12 @@ import torch
 
 import lifter
 import posesynth
+from lifter.checkpoint import load_tensors, save_tensors
 from lifter.cli import main
 from lifter.data.poses import read_poses
 from lifter.model_file import shipped_models
 from lifter.pipeline import FEWEST, Lifter
+from posesynth.errors import InputError
 
 MODELS = ("dog", "quadruped")
 
@@ -274,3 +276,11 @@ def test_joints_all_in_one_place_are_not_lifted() -> None:
     p3d = lifter.load("dog").lift(p2d).p3d
     assert np.isfinite(p3d[[0, 2]]).all()
     assert np.isnan(p3d[1]).all()
+
+
+def test_a_model_of_weights_that_are_no_numbers_is_refused(tmp_path: Path) -> None:
+    tensors, facts = load_tensors(shipped_models()["dog"])
+    tensors["last.bias"][0] = float("nan")
+    save_tensors(tmp_path / "broken.safetensors", tensors, facts)
+    with pytest.raises(InputError, match="a weight is not a number"):
+        lifter.load(tmp_path / "broken.safetensors")

@@ -9,26 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matlab_values import cells, structs
 
 from posesynth.errors import InputError
 from posesynth.matlab import read_variable, read_variables, variables
 
 io = pytest.importorskip("scipy.io", reason="SciPy, which writes .mat, is not installed")
 sparse = pytest.importorskip("scipy.sparse")
-
-
-def cells(entries: list[Any]) -> np.ndarray:
-    array = np.empty((1, len(entries)), object)
-    array[0] = entries
-    return array
-
-
-def structs(entries: list[dict[str, Any]]) -> np.ndarray:
-    """A MATLAB struct array."""
-    array = np.empty((1, len(entries)), [(name, object) for name in entries[0]])
-    for n, entry in enumerate(entries):
-        array[0, n] = tuple(entry.values())
-    return array
 
 
 def element(kind: int, content: bytes, order: str = "<") -> bytes:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from run_files import log_of, model_bytes
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
@@ -111,14 +112,6 @@ def until(what: Any, process: int, seconds: float = 30) -> None:
 def steps_saved(run: Path) -> int:
     """The newest step that has a whole checkpoint, by its name."""
     return max((int(path.stem[5:]) for path in run.glob("checkpoints/step-*.json")), default=0)
-
-
-def model_bytes(run: Path) -> bytes:
-    return (run / "model.safetensors").read_bytes()
-
-
-def log_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
 def refused(*args: Any, **more: Any) -> str:

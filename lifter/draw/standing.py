@@ -22,7 +22,7 @@ class Standing(NamedTuple):
     errors: Array | None  # (T, N) how far off the model expects each joint to be, in the unit of the poses
     seen: NDArray[np.bool_]  # (T, N) in the 2D, which is kept: only its depth is in doubt
     radius: float  # of a floor they all stand on
-    extent: tuple[float, float]  # from the floor's front edge up to the top, whichever way the floor is turned
+    extent: tuple[float, float]  # from the front edge, or a disc below it, up to the top, however the floor is turned
 
 
 def standing(p3d: Array, p2d: Array, confidence: Array | None) -> Standing:
@@ -43,10 +43,13 @@ def standing(p3d: Array, p2d: Array, confidence: Array | None) -> Standing:
     if confidence is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
             errors = np.clip(-np.log(confidence), 0, _FARTHEST) * scale[:, None]
-    away = np.hypot(poses[lifted, :, 0], poses[lifted, :, 1])
+    seen = ~np.isnan(p2d.sum(axis=-1))
+    away, height = np.hypot(poses[lifted, :, 0], poses[lifted, :, 1]), poses[lifted, :, 2] * UPRIGHT
+    disc = 0.0 if errors is None else np.where(seen, 0, np.nan_to_num(errors))[lifted]
     radius = 1.08 * _room(away) or 1.0
-    top = _room(away * FLAT + poses[lifted, :, 2] * UPRIGHT)
-    return Standing(poses, errors, ~np.isnan(p2d.sum(axis=-1)), radius, (-radius * FLAT, max(radius * FLAT, top)))
+    bottom = max(radius * FLAT, _room(away * FLAT - height + disc))
+    top = max(radius * FLAT, _room(away * FLAT + height + disc))
+    return Standing(poses, errors, seen, radius, (-bottom, top))
 
 
 def filmed_scale(p3d: Array, p2d: Array) -> Array:

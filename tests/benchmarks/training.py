@@ -11,7 +11,7 @@ from lifter.config import PRESETS, Config
 from lifter.networks.lifting import LiftingNet
 from lifter.sources import LiveSource
 from lifter.step import Step
-from lifter.training import LOG_EVERY, _fabric, _resolved
+from lifter.training import LOG_EVERY, VALIDATION_SAMPLES, _resolved, new_fabric
 from posesynth.stream import TensorBatch
 
 from .measure import Work, alternate, table
@@ -28,7 +28,7 @@ def bare(config: Config) -> Work:
     net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output).to(device)
     adam = torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
     pairs = torch.tensor(skeleton.symmetric).to(device)
-    bf16 = _fabric(config)._precision.precision == "bf16-mixed"
+    bf16 = new_fabric(config)._precision.precision == "bf16-mixed"
 
     def work() -> int:
         for _ in range(STEPS):
@@ -59,9 +59,9 @@ class Trainer:
     """The loop of `lifter train`, some steps at a time; `waiting`: seconds that it had no batch."""
 
     def __init__(self, config: Config) -> None:
-        fabric = _fabric(config)
+        fabric = new_fabric(config)
         config, skeleton = _resolved(config, None, fabric)
-        self._step = Step(fabric, skeleton, config, LOG_EVERY)
+        self._step = Step(fabric, skeleton, config, LOG_EVERY, VALIDATION_SAMPLES)
         source = LiveSource(skeleton, config.seed, fabric.device.type == "cuda")
         self._batches: Iterator[TensorBatch] = iter(source.batches(0, config.steps, config.batch))
         self._done = 0
