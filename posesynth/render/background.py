@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from posesynth.compilation import formula, kernel, stage
+from posesynth.compilation import formula, stage
 from posesynth.render import draws
 from posesynth.render.camera import Shot
 from posesynth.render.draws import Draws, Floats, dot
@@ -145,7 +145,7 @@ def _hashed(key: np.ndarray, place: int) -> Floats:
     return (x >> np.uint32(8)).astype(np.float32) * f32(2.0**-24)
 
 
-@kernel
+@stage
 def paint_behind(b, ground, field, out):  # type: ignore[no-untyped-def]
     """Everything behind the body, into `out` (3, S, S).  field: (S, S) scratch."""
     size = out.shape[1]
@@ -178,7 +178,7 @@ def paint_behind(b, ground, field, out):  # type: ignore[no-untyped-def]
         _shadow(ground.cast[b], ground.squash[b], ground.shadow[b], horizon, field, out)
 
 
-@kernel
+@stage
 def paint_photograph(square, out):  # type: ignore[no-untyped-def]
     """A photograph (S, S, 3) uint8 behind the body, in the place of `paint_behind`."""
     size = out.shape[1]
@@ -260,7 +260,7 @@ def paint_shape(shape, soft, out):  # type: ignore[no-untyped-def]
                     out[c, y, x] += (shape[7 + c] * shade - out[c, y, x]) * share
 
 
-@kernel
+@stage
 def paint_before(b, ground, hidden, out):  # type: ignore[no-untyped-def]
     """Things before the body; `hidden` (S, S) is set where they are."""
     size = out.shape[1]

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from posesynth.compilation import kernel
 from posesynth.errors import whole_number
 from posesynth.kinematics import forward
 from posesynth.render.anatomy import Role, anatomy
@@ -130,21 +131,14 @@ def _render_block(
     made.p3d[first:last] = shot.p3d
 
     def work(mine: range) -> None:
-        depth, field = np.empty((2, size, size), np.float32)
-        normal, picture = np.empty((2, 3, size, size), np.float32)
-        part = np.empty((size, size), np.int32)
-        hidden = np.empty((size, size), np.bool_)
+        shown = made.image[first:last], made.visible[first:last], made.silhouette[first:last]
+        if photographs is None or places is None:
+            none = np.empty((0, size, size, 3), np.uint8)
+            _pictures(mine.start, mine.stop, mine.step, parts, looks, around, glass, none, *shown)
+            return
         for b in mine:
-            at = first + b
-            surface(b, parts, depth, part, normal)
-            if photographs is None or places is None:
-                paint_behind(b, around, field, picture)
-            else:
-                paint_photograph(photographs.square(places, b, size), picture)
-            shade(b, parts, looks, depth, part, normal, picture)
-            paint_before(b, around, hidden, picture)
-            labels(b, parts, depth, part, hidden, made.visible[at], made.silhouette[at])
-            develop(b, glass, picture, normal, made.image[at])
+            square = photographs.square(places, b, size)[None]
+            _pictures(b, b + 1, 1, parts, looks, around, glass, square, *shown)
 
     helpers = min(threads, count)
     shares = [range(k, count, helpers) for k in range(helpers)]
@@ -153,3 +147,29 @@ def _render_block(
         return
     with ThreadPoolExecutor(helpers) as pool:
         list(pool.map(work, shares))
+
+
+@kernel
+def _pictures(  # type: ignore[no-untyped-def]
+    first, last, step, parts, looks, around, glass, squares, image, visible, silhouette
+):
+    """Pictures first, first + step, ... below `last` of a block, into their places of the last three.
+
+    One call for many: each return to Python waits for the interpreter, and with it for every other thread.
+    squares: (1, S, S, 3) uint8, a photograph to stand behind the one body; or (0, S, S, 3).
+    """
+    size = image.shape[1]
+    depth, field = np.empty((size, size), np.float32), np.empty((size, size), np.float32)
+    normal, picture = np.empty((3, size, size), np.float32), np.empty((3, size, size), np.float32)
+    part = np.empty((size, size), np.int32)
+    hidden = np.empty((size, size), np.bool_)
+    for b in range(first, last, step):
+        surface(b, parts, depth, part, normal)
+        if len(squares):
+            paint_photograph(squares[0], picture)
+        else:
+            paint_behind(b, around, field, picture)
+        shade(b, parts, looks, depth, part, normal, picture)
+        paint_before(b, around, hidden, picture)
+        labels(b, parts, depth, part, hidden, visible[b], silhouette[b])
+        develop(b, glass, picture, normal, image[b])

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from posesynth.compilation import kernel, stage
+from posesynth.compilation import stage
 from posesynth.render import draws
 from posesynth.render.draws import Draws, Floats
 from posesynth.render.jpeg import compress
@@ -55,7 +55,7 @@ def lens(drawn: Draws) -> Lens:
     )
 
 
-@kernel
+@stage
 def develop(b, lens, picture, scratch, out):  # type: ignore[no-untyped-def]
     """picture (3, S, S) -> out (S, S, 3) uint8.  scratch: the shape of `picture`; both are spent."""
     _blur(lens.blur[b], picture, scratch)

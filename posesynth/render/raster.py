@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.compilation import formula, kernel, stage
+from posesynth.compilation import formula, stage
 from posesynth.render.draws import Floats
 from posesynth.trigonometry import f32
 
@@ -38,7 +38,7 @@ class Parts(NamedTuple):
     flesh: Floats
 
 
-@kernel
+@stage
 def surface(b, parts, depth, part, normal):  # type: ignore[no-untyped-def]
     """The body of picture b.
 
@@ -54,7 +54,7 @@ def surface(b, parts, depth, part, normal):  # type: ignore[no-untyped-def]
         )  # fmt: skip
 
 
-@kernel
+@stage
 def labels(b, parts, depth, part, hidden, visible, silhouette):  # type: ignore[no-untyped-def]
     """Which joints are seen (N,) and where the body is (S, S).  hidden: (S, S), where something is before it.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from posesynth.compilation import formula, kernel, stage
+from posesynth.compilation import formula, stage
 from posesynth.render.look import COAT_PATCHES, COAT_SPOTS, COAT_STRIPES
 from posesynth.render.noise import floor, smooth, solid
 from posesynth.trigonometry import f32
@@ -72,7 +72,7 @@ def _open(x, y, depth, radius, size):  # type: ignore[no-untyped-def]
     return _ONE - f32(0.09) * shut
 
 
-@kernel
+@stage
 def shade(b, parts, look, depth, part, normal, out):  # type: ignore[no-untyped-def]
     """Colour the body of picture b in `out` (3, S, S)."""
     size = depth.shape[0]
