@@ -3,10 +3,12 @@
 import io
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -119,11 +121,24 @@ def main(args: list[str] | None = None) -> NoReturn:
 def run_command(command: click.Command, name: str, args: list[str] | None) -> NoReturn:
     """Run a command line as all of this project's are run: faults as ``error:`` lines, and leave with its exit code."""
     _open_streams()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _terminable():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _warn
         code = _run(command, name, args)
     sys.exit(code)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the program as an exit does: what is half-written is cleaned up on the way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where signals are not handled
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(command: click.Command, name: str, args: list[str] | None) -> int:
@@ -308,7 +323,7 @@ def generate(
                 from . import distributed
 
                 done = distributed.generate(plan, target, dask, shards=shards, progress=bar.update)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
         place, left = store.target(target), "nothing was written"
         with suppress(InputError, OSError):
             if place.identity() is not None:
@@ -339,7 +354,7 @@ def _generate_images(skeleton: Any, n: int, out: str, seed: int, size: int, back
             render(skeleton, seed, 0, 1, 32, threads=1)
         with _bar(n, "images") as bar:
             done = write_images(skeleton, out, n, seed=seed, size=size, backgrounds=backgrounds, progress=bar.update)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
         left = f"the same command goes on from what is in {out}" if os.path.isdir(out) else "nothing was written"
         print(f"stopped; {left}", file=sys.stderr)
         raise

@@ -9,10 +9,11 @@ import textwrap
 import time
 from pathlib import Path
 
+import click
 import pytest
 
 import posesynth
-from posesynth.cli import main
+from posesynth.cli import main, run_command
 
 GENERATE = ["generate", "--skeleton", "quadruped", "--n", "1000"]
 
@@ -352,6 +353,23 @@ def test_ctrl_c_is_130_and_tells_what_there_is(error, run, monkeypatch):
     if isinstance(error, KeyboardInterrupt):
         assert "stopped; nothing was written" in err
     assert "Traceback" not in err
+
+
+def test_sigterm_is_143_and_what_was_begun_is_cleaned_up(tmp_path):
+    @click.command()
+    def command() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        finally:
+            (tmp_path / "cleaned").touch()
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as left:
+        run_command(command, "posesynth", [])
+    assert left.value.code == 143
+    assert (tmp_path / "cleaned").exists()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_the_command_listens_before_numba_is_loaded():
