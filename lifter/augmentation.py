@@ -41,7 +41,8 @@ def augmented(
     # p' = turn p about the centre; x of p is mirrored first.
     turn = torch.stack([torch.stack([cos * mirror, -sin], -1), torch.stack([sin * mirror, cos], -1)], -2)
     if config.flip or config.rotation or config.scaling:
-        back = torch.cat([torch.linalg.inv(turn), turn.new_zeros(len(turn), 2, 1)], dim=2)
+        inverse = turn.transpose(1, 2) / factor[:, None, None] ** 2
+        back = torch.cat([inverse, turn.new_zeros(len(turn), 2, 1)], dim=2)
         grid = nn.functional.affine_grid(back, list(images.shape), align_corners=False)
         images = nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
         landmarks = torch.where(flipped[:, None, None], landmarks[:, mirrored], landmarks)

@@ -118,11 +118,11 @@ PRESETS: Mapping[str, Mapping[str, ImageConfig]] = {
         "nms": _PAPER.with_values(stage="nms", target=1e-3, steps=200_000),
     },
     "small": {
-        "autoencoder": _SMALL.with_values(steps=7000),
-        "skip2": _SMALL.with_values(stage="skip2", steps=600),
-        "skip1": _SMALL.with_values(stage="skip1", steps=600),
-        "landmarks": _SMALL.with_values(stage="landmarks", steps=4500),
-        "nms": _SMALL.with_values(stage="nms", steps=4500),
+        "autoencoder": _SMALL.with_values(steps=5000),
+        "skip2": _SMALL.with_values(stage="skip2", steps=400),
+        "skip1": _SMALL.with_values(stage="skip1", steps=400),
+        "landmarks": _SMALL.with_values(stage="landmarks", transfer="tuned", steps=5500),
+        "nms": _SMALL.with_values(stage="nms", steps=3500),
     },
     "debug": {stage: _DEBUG.with_values(stage=stage) for stage in STAGES},
 }

@@ -5,6 +5,7 @@ save_images, load_images               as `lifter.model_file` for the 2D-to-3D n
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from lifter.checkpoint import load_weights, save_tensors
 from lifter.image_config import STAGES, ImageConfig
+from lifter.losses import heatmap_weight
 from lifter.networks.autoencoder import Autoencoder
 from lifter.networks.landmarks import Interleaved, MaximumModule
 from posesynth.errors import InputError
@@ -54,15 +56,24 @@ class ImageNetworks(nn.Module):
         self.autoencoder = Autoencoder(config.width, config.size, config.code)
         self.interleaved = Interleaved(self.autoencoder, joints)
         self.nms = MaximumModule(config.width, joints)
+        self._log_weight = math.log(heatmap_weight(config.size, config.sigma))
 
     def logits(self, images: Tensor) -> Tensor:
-        """Heatmaps before the sigmoid, (B, K, S, S), of images (B, 3, S, S) in [0, 1]."""
+        """What equation 2 is about, before its sigmoid, (B, K, S, S), of images (B, 3, S, S) in [0, 1]."""
         made: Tensor = self.interleaved(self.autoencoder, images)
         return made
 
+    def heat(self, logits: Tensor) -> Tensor:
+        """Heatmaps in [0, 1] of the logits: what they say of exp(-d^2 / (2 sigma^2)).
+
+        Equation 2 weights heat by lambda, so the sigmoid P that it is least for overstates it, P / (1 - P) being lambda
+        times what it should be.  Without the weight it is the sigmoid of the logits less log lambda.
+        """
+        return torch.sigmoid(logits - self._log_weight)
+
     def landmarks(self, images: Tensor) -> Tensor:
         """(B, K, 2), x right, y down, in units of S: what the last stage makes of images."""
-        made: Tensor = self.nms(images, torch.sigmoid(self.logits(images)))
+        made: Tensor = self.nms(images, self.heat(self.logits(images)))
         return made
 
     def of_stage(self, stage: str, transfer: str = "frozen") -> dict[str, Tensor]:

@@ -18,7 +18,6 @@ from lifter.data.pose_track import MIN_CONFIDENCE
 from lifter.heatmaps import argmax
 from lifter.image_config import ImageConfig
 from lifter.image_model import ImageNetworks, load_images
-from lifter.losses import heatmap_weight
 from lifter.model_file import shipped_models
 from lifter.pipeline import Lifter, Poses, load
 from posesynth.errors import InputError, shown
@@ -58,7 +57,6 @@ class ImageModel:
         self.by_nms = config.stage == "nms"
         self._device = torch.device(device)
         self._net = net.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._unweighted = float(np.log(heatmap_weight(config.size, config.sigma)))
 
     def predict(
         self,
@@ -121,9 +119,8 @@ class ImageModel:
     def _found(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         images = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last) / 255
         logits = self._net.logits(images)
-        # Equation 2 weights joints, so the sigmoid overstates heat: without the weight, sigmoid(x - log weight).
-        sure = torch.sigmoid(logits.flatten(2).amax(-1) - self._unweighted)
-        return self._net.nms(images, torch.sigmoid(logits)) if self.by_nms else argmax(logits), sure
+        heat = self._net.heat(logits)
+        return self._net.nms(images, heat) if self.by_nms else argmax(logits), heat.flatten(2).amax(-1)
 
 
 def load_image_model(

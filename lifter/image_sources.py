@@ -26,11 +26,11 @@ from posesynth.ahead import ahead
 from posesynth.errors import InputError
 from posesynth.motion.clip import fault
 from posesynth.render.images import IMAGE_VERSION
+from posesynth.rng import BLOCK
 from posesynth.sampler import STREAM_VERSION, cores
 from posesynth.skeleton import Skeleton
 
 HELD_OUT = 0.1  # of a set's images, about, for validation
-MOST_THREADS = 4
 MOST_KEPT = 8 * 2**30  # bytes of images that `labels` asks for
 
 Array = NDArray[np.float32]
@@ -49,6 +49,11 @@ class Images:
     landmarks: torch.Tensor
     body: torch.Tensor
     start: int = 0
+
+    def split(self, rows: int) -> list["Images"]:
+        """The same in batches of so many rows, the last of what is left."""
+        cuts = [slice(first, first + rows) for first in range(0, len(self.image), rows)]
+        return [Images(self.image[cut], self.landmarks[cut], self.body[cut], self.start + cut.start) for cut in cuts]
 
 
 class ImageSource(Protocol):
@@ -87,21 +92,35 @@ class RenderedImages:
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
         """See `ImageSource`."""
         mine = _own_share(batch)
-        starts = range(step * batch, steps * batch, batch)
-        few = self._rendered(0, self._labels, 0) if self._labels and starts else None
+        if self._labels:
+            yield from self._again(range(step * batch, steps * batch, batch), mine)
+            return
+        # Images that are made in one call share what it costs; a rank's are one run of indices in one batch only.
+        at_once = max(1, BLOCK // batch) if len(mine) == batch else 1
+        firsts = range(step, steps, at_once)
 
-        def make(start: int) -> Images:
-            first, stop = start + mine.start, start + mine.stop
-            if few is None:
-                return self._rendered(first, stop, first, threads=1)
-            places = [_shuffled(self._seed, n, self._labels) for n in range(first, stop)]
-            return Images(few.image[places], few.landmarks[places], few.body[places], first)
+        def make(n: int, threads: int | None = 1) -> list[Images]:
+            first, last = n * batch + mine.start, (min(n + at_once, steps) - 1) * batch + mine.stop
+            return self._rendered(first, last, first, threads).split(len(mine))
 
-        yield from ahead(make, starts, max(1, min(cores() - 1, MOST_THREADS)))
+        # Beside a GPU there is time to render; the cores that train would only be kept from it.
+        on_gpu = torch.cuda.is_available()
+        slabs = ahead(make, firsts, max(1, cores() - 1)) if on_gpu else (make(n, None) for n in firsts)
+        for made in slabs:
+            yield from made
 
     def validation(self, count: int) -> Images:
         """See `ImageSource`."""
         return self._rendered(VALIDATION, VALIDATION + count, 0)
+
+    def _again(self, starts: range, mine: range) -> Iterator[Images]:
+        """Batches of the labelled images, over and over."""
+        few = self._rendered(0, self._labels, 0) if starts else None
+        for start in starts:
+            assert few is not None
+            first = start + mine.start
+            places = [_shuffled(self._seed, n, self._labels) for n in range(first, start + mine.stop)]
+            yield Images(few.image[places], few.landmarks[places], few.body[places], first)
 
     def _rendered(self, first: int, stop: int, start: int, threads: int | None = None) -> Images:
         made = posesynth.render.render(self._skeleton, self._seed, first, stop, self._size, threads=threads)
@@ -141,7 +160,7 @@ class StoredImages:
             places = [self._trained[_shuffled(self._seed, n, len(self._trained))] for n in range(first, stop)]
             return self._read(places, first)
 
-        return ahead(make, range(step * batch, steps * batch, batch), max(1, min(cores(), MOST_THREADS)))
+        return ahead(make, range(step * batch, steps * batch, batch), cores())
 
     def validation(self, count: int) -> Images:
         """See `ImageSource`."""
@@ -190,7 +209,10 @@ def _images(image: NDArray[np.uint8], points: NDArray[Any], body: NDArray[Any] |
     known = np.where(inside, points, np.nan).astype(np.float32)
     if body is None:
         body = longer_side(np.full((len(known), 4), np.nan), known)
-    return Images(torch.from_numpy(image), torch.from_numpy(known), torch.from_numpy(body.astype(np.float32)), start)
+    images = torch.from_numpy(image)
+    if torch.cuda.is_available():  # from locked memory they go to a GPU while it computes
+        images = images.pin_memory()
+    return Images(images, torch.from_numpy(known), torch.from_numpy(body.astype(np.float32)), start)
 
 
 def _own_share(batch: int) -> range:

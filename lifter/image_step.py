@@ -7,7 +7,7 @@ landmarks     interleaved layers             heatmap, equation 2; excess: what i
 nms           the maximum module             landmark, L2 of coordinates
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +16,22 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from lifter import losses
-from lifter.augmentation import augmented, draws, mirrored_joints
+from lifter.augmentation import DRAWS, augmented, draws, mirrored_joints
 from lifter.heatmaps import argmax, gaussians, soft_argmax
 from lifter.image_config import ImageConfig
 from lifter.image_model import ImageNetworks, digest_of, load_stage_before, save_images, trained_parameters
 from lifter.image_sources import Images
 from lifter.landmark_metrics import hits, pck
-from lifter.learner import KeptLosses, adam_state, all_finite, learning_rate, start_adam
+from lifter.learner import (
+    KeptLosses,
+    adam_state,
+    all_finite,
+    captured,
+    learning_rate,
+    new_adam,
+    set_learning_rate,
+    start_adam,
+)
 from posesynth.skeleton import Skeleton
 
 LOSS = {
@@ -76,7 +85,7 @@ class ImageStep:
             "stage_before_digest": self.frozen_digest,
             **images,
         }
-        adam = torch.optim.Adam(self.trained.values(), lr=config.learning_rate, fused=True)
+        adam = new_adam(self.trained.values(), config.learning_rate, self.device)
         self._module, self._adam = fabric.setup(_Objective(net, config), adam)
         start_adam(adam, self.trained.values(), self.device)
         self._kept = KeptLosses(kept, 1, self.device)
@@ -84,7 +93,14 @@ class ImageStep:
         self._mirrored = mirrored_joints(skeleton).to(self.device)
         self._reached = torch.full((1,), -1, dtype=torch.long)
         """After how many steps the target was reached; -1 where it was not."""
+        rows, size = config.batch // fabric.world_size, config.size
+        self._image = torch.zeros(rows, size, size, 3, dtype=torch.uint8, device=self.device)
+        self._landmarks = torch.full((rows, len(skeleton.joints), 2), 0.5, device=self.device)
+        self._drawn = torch.zeros(rows, DRAWS, device=self.device)
         self._mode(True)
+        self._run = self._eager
+        if self.device.type == "cuda" and fabric.world_size == 1:
+            self._run = captured(self._eager, self.state, self.load, self._adam, self._kept)
 
     @property
     def steps(self) -> int:
@@ -97,16 +113,12 @@ class ImageStep:
 
     def __call__(self, batch: Images, step: int) -> None:
         """Train on the batch of step `step`."""
-        self._adam.param_groups[0]["lr"] = learning_rate(self.config, step)
-        images, points = self._on_device(batch)
+        set_learning_rate(self._adam, learning_rate(self.config, step))
+        self._image.copy_(batch.image, non_blocking=True)
+        self._landmarks.copy_(batch.landmarks, non_blocking=True)
         if self.config.augmented:
-            drawn = draws(self.config.seed, batch.start, batch.start + len(images)).to(self.device)
-            images, points = augmented(images, points, drawn, self.config, self._mirrored)
-        loss = self._module(images, points)
-        self._adam.zero_grad()
-        self._fabric.backward(loss)
-        self._adam.step()
-        self._kept.add(loss.detach().float().reshape(1))
+            self._drawn.copy_(draws(self.config.seed, batch.start, batch.start + len(self._drawn)))
+        self._run()
         self._kept.count()
 
     def state(self) -> dict[str, Tensor]:
@@ -142,6 +154,16 @@ class ImageStep:
             raise RuntimeError(f"stage {self.config.stage}: weights that are frozen have changed")
         save_images(path, self.net, self._skeleton, self.config, validation, self.begun_with)
 
+    def _eager(self) -> None:
+        images, points = _pixels(self._image), self._landmarks
+        if self.config.augmented:
+            images, points = augmented(images, points, self._drawn, self.config, self._mirrored)
+        loss = self._module(images, points)
+        self._adam.zero_grad()
+        self._fabric.backward(loss)
+        self._adam.step()
+        self._kept.add(loss.detach().float().reshape(1))
+
     def _own(self) -> dict[str, Tensor]:
         own: dict[str, Tensor] = self.net.of_stage(self.config.stage, self.config.transfer)
         return own
@@ -157,13 +179,11 @@ class ImageStep:
             if isinstance(module, nn.BatchNorm2d):
                 module.train(training and f"{name}.weight" in self.trained)
 
-    def _on_device(self, batch: Images) -> tuple[Tensor, Tensor]:
-        image = batch.image.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-        images = image.to(torch.float32, memory_format=torch.channels_last) / 255
-        return images, batch.landmarks.to(self.device, non_blocking=True)
-
     def _measured(self) -> dict[str, float]:
-        parts = [self._measured_part(*self._on_device(part)) for part in self._parts()]
+        parts = [
+            self._measured_part(_pixels(part.image.to(self.device)), part.landmarks.to(self.device))
+            for part in self._validation.split(self.config.batch)
+        ]
         counts = np.array([part.averaged for part in parts])
         shares = counts / max(counts.sum(), 1)
         found = {name: float(np.dot(shares, [part.losses[name] for part in parts])) for name in parts[0].losses}
@@ -176,12 +196,6 @@ class ImageStep:
             found |= {f"{name}_pck{100 * at:02.0f}": pck(hits(made, truth, body, at)) for at in THRESHOLDS}
         return found
 
-    def _parts(self) -> Iterator[Images]:
-        given = self._validation
-        for first in range(0, len(given.image), self.config.batch):
-            rows = slice(first, first + self.config.batch)
-            yield Images(given.image[rows], given.landmarks[rows], given.body[rows])
-
     def _measured_part(self, images: Tensor, points: Tensor) -> "_Measured":
         stage, size, sigma = self.config.stage, self.config.size, self.config.sigma
         with self._fabric.autocast():
@@ -191,7 +205,7 @@ class ImageStep:
             logits = self.net.logits(images)
             ways = {"argmax": argmax(logits.float()), "soft_argmax": soft_argmax(logits.float())}
             if stage == "nms":
-                ways["nms"] = self.net.nms(images, torch.sigmoid(logits))
+                ways["nms"] = self.net.nms(images, self.net.heat(logits))
                 found = {LOSS[stage]: float(losses.landmark_loss(ways["nms"], points))}
             else:
                 heat, weight = gaussians(points, size, sigma), losses.heatmap_weight(size, sigma)
@@ -199,6 +213,11 @@ class ImageStep:
                 found = {LOSS[stage]: loss, "excess": loss - float(losses.heatmap_loss_floor(heat, weight))}
         known = int(torch.isfinite(points[..., 0]).sum())
         return _Measured(known, found, {name: made.double().cpu().numpy() for name, made in ways.items()})
+
+
+def _pixels(image: Tensor) -> Tensor:
+    """(B, S, S, 3) of 0 to 255 as (B, 3, S, S) of 0 to 1."""
+    return image.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last) / 255
 
 
 class _Measured(NamedTuple):

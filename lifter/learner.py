@@ -1,8 +1,8 @@
 """What the trainer asks of whatever it trains, and what all of those share: the rate, the kept losses, Adam's state."""
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -122,6 +122,48 @@ def all_finite(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise NonFiniteError
     return tensors
+
+
+def set_learning_rate(adam: torch.optim.Optimizer, rate: float) -> None:
+    """Give Adam the rate of the next step; a CUDA graph knows it as a tensor."""
+    for group in adam.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def new_adam(parameters: Iterable[nn.Parameter], rate: float, device: torch.device) -> torch.optim.Adam:
+    """Adam, on a GPU one that a CUDA graph can hold."""
+    on_gpu = device.type == "cuda"
+    first: Any = torch.tensor(rate, device=device) if on_gpu else rate
+    return torch.optim.Adam(parameters, lr=first, fused=True, capturable=on_gpu)
+
+
+def captured(
+    eager: Callable[[], None],
+    state: Callable[[], dict[str, Tensor]],
+    load: Callable[[Mapping[str, Tensor]], None],
+    adam: torch.optim.Optimizer,
+    kept: KeptLosses,
+) -> Callable[[], None]:
+    """The eager step as a CUDA graph, for launches cost most there.  Capturing takes some steps, which are undone."""
+    before = {name: tensor.clone() for name, tensor in state().items()}
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            eager()
+            kept.rewind()
+    torch.cuda.current_stream().wait_stream(side)
+    adam.zero_grad()
+    graph = torch.cuda.CUDAGraph()
+    # Threads that lay out batches in locked memory go on meanwhile.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        eager()
+    load(before)
+    kept.rewind()
+    return graph.replay
 
 
 def learning_rate(config: RunConfig, step: int) -> float:

@@ -4,7 +4,6 @@ batch -> device -> losses -> backward -> Adam, and the losses kept on the device
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -13,7 +12,16 @@ from torch import Tensor, nn
 import posesynth
 from lifter import geometry, losses
 from lifter.config import Config
-from lifter.learner import KeptLosses, adam_state, all_finite, learning_rate, start_adam
+from lifter.learner import (
+    KeptLosses,
+    adam_state,
+    all_finite,
+    captured,
+    learning_rate,
+    new_adam,
+    set_learning_rate,
+    start_adam,
+)
 from lifter.model_file import load_network, save_network
 from lifter.networks.lifting import LiftingNet
 from lifter.sources import VALIDATION
@@ -41,13 +49,9 @@ class Step:
             torch.manual_seed(config.seed)
             net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output)
         self.device = fabric.device
-        on_gpu = self.device.type == "cuda"
         self.net: LiftingNet = net.to(self.device)
-        rate: Any = torch.tensor(config.learning_rate, device=self.device) if on_gpu else config.learning_rate
-        adam = torch.optim.Adam(net.parameters(), lr=rate, fused=True, capturable=on_gpu)
-        self._module, self._adam = fabric.setup(net, adam)
+        self._module, self._adam = fabric.setup(net, new_adam(net.parameters(), config.learning_rate, self.device))
         self._fabric = fabric
-        self._rate = rate
         self._pairs = torch.tensor(skeleton.symmetric, dtype=torch.long, device=self.device).reshape(-1, 2)
         # What the camera of a finite distance sees cannot be made again from O alone.
         flat = skeleton.sampling.distance is None
@@ -61,7 +65,9 @@ class Step:
         self._kept = KeptLosses(kept, len(LOSSES), self.device)
         self.read = self._kept.read
         start_adam(self._adam, net.parameters(), self.device)
-        self._run = self._captured() if on_gpu and fabric.world_size == 1 else self._eager
+        self._run = self._eager
+        if self.device.type == "cuda" and fabric.world_size == 1:
+            self._run = captured(self._eager, self.state, self.load, self._adam, self._kept)
 
     def begin(self) -> None:
         """Take the weights of the model that the configuration names, if it does."""
@@ -71,11 +77,7 @@ class Step:
 
     def __call__(self, batch: TensorBatch, step: int) -> None:
         """Train on the batch of step `step`."""
-        rate = learning_rate(self.config, step)
-        if isinstance(self._rate, Tensor):
-            self._rate.fill_(rate)
-        else:
-            self._adam.param_groups[0]["lr"] = rate
+        set_learning_rate(self._adam, learning_rate(self.config, step))
         self._p2d.copy_(batch.p2d, non_blocking=True)
         self._o.copy_(batch.o, non_blocking=True)
         self._run()
@@ -133,21 +135,3 @@ class Step:
         self._fabric.backward(total)
         self._adam.step()
         self._kept.add(found)
-
-    def _captured(self) -> Any:
-        """The eager step as a CUDA graph.  Capturing takes some steps, which are undone."""
-        before = {name: tensor.clone() for name, tensor in self.state().items()}
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
-                self._eager()
-                self._kept.rewind()
-        torch.cuda.current_stream().wait_stream(side)
-        self._adam.zero_grad()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._eager()
-        self.load(before)
-        self._kept.rewind()
-        return graph.replay

@@ -1,8 +1,6 @@
 """Training on images: what is frozen stays so, a stage goes on with the same bytes and ends when its aim is reached."""
 
-import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -21,25 +19,18 @@ pytest.importorskip("lightning_fabric")
 pytest.importorskip("safetensors")
 pytest.importorskip("PIL")
 
+from image_folders import QUADRUPED, TINY, annotated, plain, source  # noqa: E402
 from PIL import Image  # noqa: E402
 
-import posesynth  # noqa: E402
 from lifter import image_sources, image_training, training  # noqa: E402
-from lifter.augmentation import augmented, draws, mirrored_joints  # noqa: E402
 from lifter.checkpoint import load_tensors  # noqa: E402
 from lifter.cli import main  # noqa: E402
 from lifter.heatmaps import gaussians  # noqa: E402
 from lifter.image_config import PRESETS, STAGES, ImageConfig, load_image_config  # noqa: E402
 from lifter.image_model import SHAPE, ImageNetworks, digest_of, load_images, trained_parameters  # noqa: E402
-from lifter.image_sources import RenderedImages, StoredImages  # noqa: E402
 from lifter.image_step import ImageStep  # noqa: E402
 from lifter.image_training import train_stage  # noqa: E402
 from posesynth.errors import InputError  # noqa: E402
-
-TINY = ImageConfig(
-    size=64, width=2, code=4, steps=5, batch=2, sigma=2.5, learning_rate=1e-3, schedule="one-cycle", precision="32"
-)
-QUADRUPED = posesynth.load_skeleton("quadruped")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -60,6 +51,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for stage in STAGES:
         train_stage(TINY.with_values(stage=stage), out)
     return out
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plain(tmp_path_factory.mktemp("pictures"))
 
 
 def begun(whole: Path, out: Path, stage: str) -> Path:
@@ -156,10 +152,6 @@ def learner(stage: str, whole: Path, **values: Any) -> ImageStep:
     return ImageStep(fabric, QUADRUPED, config, init, source().validation(4), source().facts, 4)
 
 
-def source(**values: Any) -> RenderedImages:
-    return RenderedImages(QUADRUPED, TINY.with_values(**values))
-
-
 @pytest.mark.parametrize("transfer", ["tuned", "scratch"])
 def test_tuned_or_from_scratch_the_landmarks_stage_trains_the_autoencoder_too(transfer, whole, tmp_path):
     if transfer == "tuned":
@@ -185,6 +177,20 @@ def test_every_parameter_that_a_stage_trains_has_a_part_in_its_loss(stage, trans
     step = learner(stage, whole, transfer=transfer)
     step(next(iter(source().batches(0, 1, 2))), 0)
     assert [name for name, parameter in step.trained.items() if parameter.grad is None] == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU: CUDA graphs")
+@pytest.mark.parametrize("stage", STAGES)
+def test_on_a_gpu_the_graph_of_a_step_trains_as_the_step_itself(stage, whole):
+    losses = []
+    for graph in (True, False):
+        step = learner(stage, whole, flip=True, rotation=30.0, scaling=0.2, colour=0.2)
+        if not graph:
+            step._run = step._eager
+        for number, batch in enumerate(source().batches(0, 3, 2)):
+            step(batch, number)
+        losses.append(step.read())
+    torch.testing.assert_close(*losses, rtol=2e-3, atol=0)
 
 
 # --- stopped and gone on with
@@ -341,6 +347,12 @@ def test_another_setting_in_the_same_folder_is_refused_by_its_field(whole):
     assert "config.yaml: labels: is 0" in refused(TINY.with_values(labels=7), whole)
 
 
+def test_a_folder_without_joints_is_refused_where_joints_are_needed(pictures, whole, tmp_path):
+    begun(whole, tmp_path, "landmarks")
+    line = refused(TINY.with_values(stage="landmarks", images=str(pictures)), tmp_path)
+    assert "images without joints" in line
+
+
 def test_a_run_of_the_lifter_is_no_model_of_images(tmp_path):
     models = Path(training.__file__).parent / "models"
     with pytest.raises(InputError, match="no model of images"):
@@ -415,241 +427,6 @@ def test_validation_runs_the_network_once_on_each_image(stage, whole, monkeypatc
     monkeypatch.setattr(step.net, "logits", lambda images: (seen.append(len(images)), logits(images))[1])
     step.validate(0)
     assert seen == [2, 2]
-
-
-# --- where images come from
-
-
-def test_rendered_images_do_not_depend_on_where_one_begins():
-    for values in ({}, {"labels": 3}):
-        every = list(source(**values).batches(0, 4, 2))
-        later = list(source(**values).batches(2, 4, 2))
-        for one, other in zip(every[2:], later, strict=True):
-            assert torch.equal(one.image, other.image)
-            torch.testing.assert_close(one.landmarks, other.landmarks, equal_nan=True)
-            assert one.start == other.start
-        assert [batch.start for batch in every] == [0, 2, 4, 6]
-
-
-def test_few_labels_are_used_over_and_over_each_once_an_epoch():
-    batches = source(labels=4).batches(0, 4, 2)
-    images = torch.cat([batch.image for batch in batches])
-    first = {image.numpy().tobytes() for image in images[:4]}
-    assert len(first) == 4
-    assert {image.numpy().tobytes() for image in images[4:]} == first
-    new = torch.cat([batch.image for batch in source().batches(0, 4, 2)])
-    assert first == {image.numpy().tobytes() for image in new[:4]}
-
-
-def test_few_labels_are_rendered_once_and_new_images_on_one_thread_each(monkeypatch):
-    asked: list[tuple[int, int, int | None]] = []
-    render = posesynth.render.render
-
-    def counted(skeleton: Any, seed: int, first: int, stop: int, size: int, *, threads: int | None = None) -> Any:
-        asked.append((first, stop, threads))
-        return render(skeleton, seed, first, stop, size, threads=threads)
-
-    monkeypatch.setattr(posesynth.render, "render", counted)
-    assert len(list(source(labels=3).batches(0, 10, 2))) == 10
-    assert asked == [(0, 3, None)]
-    asked.clear()
-    assert list(source(labels=3).batches(10, 10, 2)) == []
-    assert asked == []
-    list(source().batches(0, 3, 2))
-    assert sorted(asked) == [(0, 2, 1), (2, 4, 1), (4, 6, 1)]
-
-
-def test_more_labels_than_memory_holds_are_refused():
-    assert source(labels=10**5).name == "synthetic"
-    with pytest.raises(InputError, match="labels: 1000000 images of 64 pixels take 12288000000 bytes"):
-        source(labels=10**6)
-
-
-def test_a_joint_outside_the_image_is_unknown():
-    images = source().validation(64)
-    known = images.landmarks[~torch.isnan(images.landmarks)]
-    assert 0 <= known.min() < known.max() <= 1
-    assert bool(torch.isnan(images.landmarks).any())
-    assert bool((torch.isnan(images.landmarks[..., 0]) == torch.isnan(images.landmarks[..., 1])).all())
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of plain images, each of one colour."""
-    folder = tmp_path_factory.mktemp("pictures")
-    for number in range(20):
-        Image.new("RGB", (90, 70), (10 * number, 100, 255 - 10 * number)).save(folder / f"{number:02}.png")
-    return folder
-
-
-def colours(images: torch.Tensor) -> list[int]:
-    return [int(image[32, 32, 0]) for image in images]
-
-
-def test_a_folder_is_used_once_an_epoch_in_a_new_order_and_some_of_it_is_held_out(pictures):
-    stored = StoredImages(QUADRUPED, TINY.with_values(images=str(pictures)))
-    held_out = set(colours(stored.validation(100).image))
-    assert 1 <= len(held_out) <= 5
-    trained = 20 - len(held_out)
-    used = colours(torch.cat([batch.image for batch in stored.batches(0, trained, 2)]))
-    assert sorted(used[:trained]) == sorted(used[trained:])
-    assert used[:trained] != used[trained:]
-    assert set(used) | held_out == {10 * number for number in range(20)}
-    assert not set(used) & held_out
-
-
-def annotated(
-    folder: Path, chance: np.random.Generator, images: int = 12, each: int = 1, box: list[float] | None = None
-) -> Path:
-    """A set in COCO's format: labels of all joints but the tail, and a dot at each head, on images of several greys."""
-    folder.mkdir(exist_ok=True)
-    names = [name for name in QUADRUPED.joints if name != "tail"]
-    files, labels = [], []
-    for number in range(images):
-        canvas = np.full((110, 130, 3), 5 * number, np.uint8)
-        for _ in range(each):
-            points = chance.integers(30, 90, (len(names), 2))
-            x, y = points[names.index("head")]
-            canvas[y - 1 : y + 2, x - 1 : x + 2] = 255
-            flat = [float(value) for point in points for value in (point[0] + 0.5, point[1] + 0.5, 2)]
-            label = {"id": len(labels), "image_id": number, "category_id": 1, "keypoints": flat}
-            labels.append(label | {"num_keypoints": len(names)} | ({"bbox": box} if box else {}))
-        Image.fromarray(canvas).save(folder / f"{number}.png")
-        files.append({"id": number, "file_name": f"{number}.png", "width": 130, "height": 110})
-    document = {"images": files, "annotations": labels, "categories": [{"id": 1, "keypoints": names}]}
-    (folder / "labels.json").write_text(json.dumps(document))
-    return folder / "labels.json"
-
-
-def sides(given: StoredImages) -> tuple[set[str], set[str]]:
-    """The images that are validated on, and those that are trained on."""
-    held_out, trained = given._held_out, given._trained
-    return tuple({given._set.annotations[n].image for n in part} for part in (held_out, trained))  # type: ignore[return-value]
-
-
-def test_no_image_is_on_both_sides_however_many_animals_it_shows(tmp_path):
-    path = annotated(tmp_path, np.random.default_rng(0), images=30, each=3)
-    held_out, trained = sides(StoredImages(QUADRUPED, TINY.with_values(images=str(path))))
-    assert held_out
-    assert trained
-    assert not held_out & trained
-    assert len(held_out | trained) == 30
-
-
-def test_what_is_held_out_does_not_depend_on_the_seed_the_stage_or_where_the_set_lies(tmp_path):
-    config = TINY.with_values(images=str(annotated(tmp_path / "a", np.random.default_rng(0), images=30)))
-    held_out, _ = sides(StoredImages(QUADRUPED, config))
-    for values in ({"seed": 1}, {"seed": 2}, {"stage": "nms"}):
-        assert sides(StoredImages(QUADRUPED, config.with_values(**values)))[0] == held_out
-    moved = Path(shutil.copytree(tmp_path / "a", tmp_path / "b")) / "labels.json"
-    there, _ = sides(StoredImages(QUADRUPED, config.with_values(images=str(moved))))
-    assert {Path(path).name for path in there} == {Path(path).name for path in held_out}
-
-
-@pytest.mark.parametrize("names", [("0", "1"), ("7", "8"), ("3", "12")])
-def test_of_two_images_one_is_held_out_and_of_one_none_can_be(names, tmp_path):
-    for name in names:
-        Image.new("RGB", (70, 70)).save(tmp_path / f"{name}.png")
-    assert [len(side) for side in sides(StoredImages(QUADRUPED, TINY.with_values(images=str(tmp_path))))] == [1, 1]
-    (tmp_path / f"{names[0]}.png").unlink()
-    with pytest.raises(InputError, match="1 images of it are on disk; expected at least 2"):
-        StoredImages(QUADRUPED, TINY.with_values(images=str(tmp_path)))
-
-
-def test_a_folder_without_joints_is_refused_where_joints_are_needed(pictures, whole, tmp_path):
-    begun(whole, tmp_path, "landmarks")
-    line = refused(TINY.with_values(stage="landmarks", images=str(pictures)), tmp_path)
-    assert "images without joints" in line
-
-
-def test_joints_of_an_annotated_set_lie_where_its_crops_show_them(tmp_path):
-    path = annotated(tmp_path, np.random.default_rng(0), box=[20, 20, 80, 80])
-    config = TINY.with_values(stage="landmarks", images=str(path), margin=0.0)
-    given = StoredImages(QUADRUPED, config).validation(100)
-    head = QUADRUPED.joints.index("head")
-    for image, points, body in zip(given.image, given.landmarks, given.body, strict=True):
-        bright = image.float().sum(-1)
-        y, x = np.unravel_index(int(bright.argmax()), bright.shape)
-        assert np.hypot(*(64 * points[head].numpy() - [x + 0.5, y + 0.5])) < 2
-        assert float(body) == pytest.approx(1)
-        assert torch.isnan(points[QUADRUPED.joints.index("tail")]).all()
-
-
-def test_without_boxes_all_stages_are_cropped_around_all_labelled_joints(tmp_path):
-    """The set's own joint `antler`, which the skeleton lacks, is far to the right: it is inside the crop."""
-    path = annotated(tmp_path, np.random.default_rng(0))
-    document = json.loads(path.read_text())
-    document["categories"][0]["keypoints"].append("antler")
-    for label in document["annotations"]:
-        label["keypoints"] += [128.0, 50.0, 2]
-    path.write_text(json.dumps(document))
-    config = TINY.with_values(images=str(path))
-    first = StoredImages(QUADRUPED, config).validation(5)
-    for stage in STAGES[1:]:
-        assert torch.equal(StoredImages(QUADRUPED, config.with_values(stage=stage)).validation(5).image, first.image)
-    last = StoredImages(QUADRUPED, config.with_values(stage="nms", margin=0.0)).validation(5)
-    known = last.landmarks[..., 0].nan_to_num()
-    assert 0.5 < float(known.max()) < 0.7  # antler's is 1
-
-
-def test_a_bad_box_is_refused_with_its_image(tmp_path):
-    path = annotated(tmp_path, np.random.default_rng(0), box=[500, 20, 80, 80])
-    with pytest.raises(InputError) as caught:
-        StoredImages(QUADRUPED, TINY.with_values(images=str(path))).validation(5)
-    (line,) = caught.value.lines
-    assert re.search(r"/\d+\.png: box: .* lies beside the image", line)
-
-
-# --- augmentation
-
-
-def dots(places: torch.Tensor, size: int = 64) -> torch.Tensor:
-    """Images with one bright dot each, at the first landmark."""
-    return gaussians(places[:, :1], size, 2.0).expand(-1, 3, -1, -1).contiguous()
-
-
-@pytest.mark.parametrize(
-    "values", [{"flip": True}, {"rotation": 60.0}, {"scaling": 0.3}, {"flip": True, "rotation": 60.0, "scaling": 0.3}]
-)
-def test_augmented_landmarks_lie_where_the_image_shows_them(values):
-    places = 0.3 + 0.4 * torch.rand(16, 2, 2, generator=torch.Generator().manual_seed(0))
-    config = TINY.with_values(**values)
-    images, points = augmented(dots(places), places, draws(0, 0, 16), config, torch.tensor([0, 1]))
-    at = images[:, 0].flatten(1).argmax(1)
-    found = torch.stack([at % 64, at // 64], dim=-1) + 0.5
-    assert bool(torch.isfinite(points).all())
-    assert float((found / 64 - points[:, 0]).norm(dim=-1).max()) < 1.5 / 64
-    assert not torch.allclose(points, places)
-
-
-def test_a_flip_exchanges_left_and_right():
-    order = mirrored_joints(QUADRUPED)
-    names = [QUADRUPED.joints[k] for k in order]
-    exchange = {"left": "right", "right": "left"}
-    expected = [name.replace(w, exchange[w]) if (w := name[: name.find("_")]) in exchange else name for name in names]
-    assert list(QUADRUPED.joints) == expected
-    places = torch.rand(8, 16, 2, generator=torch.Generator().manual_seed(0))
-    drawn = -torch.ones(8, 8)
-    _, points = augmented(dots(places), places, drawn, TINY.with_values(flip=True), order)
-    torch.testing.assert_close(points, places[:, order] * torch.tensor([-1, 1]) + torch.tensor([1, 0]))
-
-
-def test_what_leaves_the_image_is_unknown_and_colours_stay_in_bounds():
-    places = torch.tensor([[[0.02, 0.5], [0.5, 0.5]]])
-    drawn = torch.ones(1, 8)
-    config = TINY.with_values(scaling=0.5, colour=1.0)
-    images, points = augmented(torch.rand(1, 3, 64, 64), places, drawn, config, torch.tensor([0, 1]))
-    assert torch.isnan(points[0, 0]).all()
-    assert points[0, 1].tolist() == [0.5, 0.5]
-    assert 0 <= float(images.min()) < float(images.max()) <= 1
-
-
-def test_draws_belong_to_an_image_and_not_to_a_batch():
-    every = draws(3, 0, 20)
-    assert torch.equal(draws(3, 7, 13), every[7:13])
-    assert not torch.equal(draws(4, 0, 20), every)
-    assert float(every.min()) >= -1
-    assert float(every.max()) < 1
 
 
 # --- the configuration

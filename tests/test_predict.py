@@ -62,18 +62,16 @@ def photos(tmp_path: Path, pixels: np.ndarray) -> Path:
     return folder
 
 
-class Drawn:
+def red_heat(images: Any) -> Any:
     """In place of the networks: heat where the crop is reddest, so that what should be found is known."""
-
-    def logits(self, images: Any) -> Any:
-        red = images[:, 0] - images[:, 1]
-        return 100 * red[:, None].expand(-1, JOINTS, -1, -1)
+    red = images[:, 0] - images[:, 1]
+    return 100 * red[:, None].expand(-1, JOINTS, -1, -1)
 
 
 @pytest.fixture
 def pointer(model: ImageModel, monkeypatch: pytest.MonkeyPatch) -> ImageModel:
     """A model that finds the red pixel of an image, all joints of it."""
-    monkeypatch.setattr(model, "_net", Drawn())
+    monkeypatch.setattr(model._net, "logits", red_heat)
     monkeypatch.setattr(model, "by_nms", False)
     return model
 
@@ -125,23 +123,15 @@ def test_landmarks_are_in_the_pixels_of_the_whole_image(pointer, size):
         assert np.abs(found.landmarks - (int(x) + 0.5, int(y) + 0.5)).max() <= 3.5 + shrinking
 
 
-def test_confidence_is_the_heat_that_training_draws(model):
+def test_confidence_is_the_heat_that_training_draws(model, monkeypatch):
     """The best logits for heat Y are those of equation 2's minimum; the confidence is Y's own maximum."""
     size, sigma = model.config.size, model.config.sigma
     heat = gaussians(torch.full((1, JOINTS, 2), 0.5078125), size, sigma).double() * 0.7
     weight = size**2 / (sigma**2 * np.pi)
     logits = (weight * heat / (1 - heat)).log().clamp(min=-50)
-
-    class Best:
-        def logits(self, _images: Any) -> Any:
-            return logits
-
-    kept, model._net = model._net, Best()
-    kept_nms, model.by_nms = model.by_nms, False
-    try:
-        _, confidence = model.find((np.zeros((1, size, size, 3), np.uint8), np.eye(3)[None, :2]))
-    finally:
-        model._net, model.by_nms = kept, kept_nms
+    monkeypatch.setattr(model._net, "logits", lambda _images: logits)
+    monkeypatch.setattr(model, "by_nms", False)
+    _, confidence = model.find((np.zeros((1, size, size, 3), np.uint8), np.eye(3)[None, :2]))
     np.testing.assert_allclose(confidence, float(heat.max()), atol=1e-5)
 
 

@@ -60,14 +60,14 @@ def _reconstruction_rows(net: ImageNetworks, originals: torch.Tensor, stage: str
 
 def _landmark_rows(net: ImageNetworks, given: Images, originals: torch.Tensor, stage: str) -> list[Row]:
     logits = net.logits(originals)
-    heat = torch.sigmoid(logits)
-    hottest = heat.amax(1, keepdim=True)
+    heat = net.heat(logits)
+    hottest = (heat / heat.amax((2, 3), keepdim=True).clamp(min=1e-6)).amax(1, keepdim=True)
     flame = torch.cat([hottest, hottest.square(), torch.zeros_like(hottest)], dim=1)
     over = 0.45 * originals.mean(1, keepdim=True) * (1 - hottest) + flame * hottest
     plain = _pixels(originals)
     rows = [
         ("true joints", plain, given.landmarks.numpy()),
-        ("heatmaps, the hottest of all joints", _pixels(over), None),
+        ("heatmaps of all joints, each by its own maximum", _pixels(over), None),
         ("their maxima", plain, argmax(logits).numpy()),
     ]
     if stage == "nms":

@@ -1,0 +1,169 @@
+"""Where training images come from: each is where its index says, and those that are held out are never trained on."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning_fabric")
+pytest.importorskip("PIL")
+
+from image_folders import QUADRUPED, TINY, annotated, plain, source  # noqa: E402
+from PIL import Image  # noqa: E402
+
+import posesynth  # noqa: E402
+from lifter.image_config import STAGES  # noqa: E402
+from lifter.image_sources import StoredImages  # noqa: E402
+from posesynth.errors import InputError  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plain(tmp_path_factory.mktemp("pictures"))
+
+
+def test_rendered_images_do_not_depend_on_where_one_begins():
+    for values in ({}, {"labels": 3}):
+        every = list(source(**values).batches(0, 4, 2))
+        later = list(source(**values).batches(2, 4, 2))
+        for one, other in zip(every[2:], later, strict=True):
+            assert torch.equal(one.image, other.image)
+            torch.testing.assert_close(one.landmarks, other.landmarks, equal_nan=True)
+            assert one.start == other.start
+        assert [batch.start for batch in every] == [0, 2, 4, 6]
+
+
+def test_few_labels_are_used_over_and_over_each_once_an_epoch():
+    batches = source(labels=4).batches(0, 4, 2)
+    images = torch.cat([batch.image for batch in batches])
+    first = {image.numpy().tobytes() for image in images[:4]}
+    assert len(first) == 4
+    assert {image.numpy().tobytes() for image in images[4:]} == first
+    new = torch.cat([batch.image for batch in source().batches(0, 4, 2)])
+    assert first == {image.numpy().tobytes() for image in new[:4]}
+
+
+def test_few_labels_are_rendered_once_and_new_images_many_at_a_time(monkeypatch):
+    asked: list[tuple[int, int, int | None]] = []
+    render = posesynth.render.render
+
+    def counted(skeleton: Any, seed: int, first: int, stop: int, size: int, *, threads: int | None = None) -> Any:
+        asked.append((first, stop, threads))
+        return render(skeleton, seed, first, stop, size, threads=threads)
+
+    monkeypatch.setattr(posesynth.render, "render", counted)
+    assert len(list(source(labels=3).batches(0, 10, 2))) == 10
+    assert asked == [(0, 3, None)]
+    asked.clear()
+    assert list(source(labels=3).batches(10, 10, 2)) == []
+    assert asked == []
+    list(source().batches(0, 3, 2))
+    assert asked == [(0, 6, None)]
+
+
+def test_more_labels_than_memory_holds_are_refused():
+    assert source(labels=10**5).name == "synthetic"
+    with pytest.raises(InputError, match="labels: 1000000 images of 64 pixels take 12288000000 bytes"):
+        source(labels=10**6)
+
+
+def test_a_joint_outside_the_image_is_unknown():
+    images = source().validation(64)
+    known = images.landmarks[~torch.isnan(images.landmarks)]
+    assert 0 <= known.min() < known.max() <= 1
+    assert bool(torch.isnan(images.landmarks).any())
+    assert bool((torch.isnan(images.landmarks[..., 0]) == torch.isnan(images.landmarks[..., 1])).all())
+
+
+def colours(images: torch.Tensor) -> list[int]:
+    return [int(image[32, 32, 0]) for image in images]
+
+
+def test_a_folder_is_used_once_an_epoch_in_a_new_order_and_some_of_it_is_held_out(pictures):
+    stored = StoredImages(QUADRUPED, TINY.with_values(images=str(pictures)))
+    held_out = set(colours(stored.validation(100).image))
+    assert 1 <= len(held_out) <= 5
+    trained = 20 - len(held_out)
+    used = colours(torch.cat([batch.image for batch in stored.batches(0, trained, 2)]))
+    assert sorted(used[:trained]) == sorted(used[trained:])
+    assert used[:trained] != used[trained:]
+    assert set(used) | held_out == {10 * number for number in range(20)}
+    assert not set(used) & held_out
+
+
+def sides(given: StoredImages) -> tuple[set[str], set[str]]:
+    """The images that are validated on, and those that are trained on."""
+    held_out, trained = given._held_out, given._trained
+    return tuple({given._set.annotations[n].image for n in part} for part in (held_out, trained))  # type: ignore[return-value]
+
+
+def test_no_image_is_on_both_sides_however_many_animals_it_shows(tmp_path):
+    path = annotated(tmp_path, np.random.default_rng(0), images=30, each=3)
+    held_out, trained = sides(StoredImages(QUADRUPED, TINY.with_values(images=str(path))))
+    assert held_out
+    assert trained
+    assert not held_out & trained
+    assert len(held_out | trained) == 30
+
+
+def test_what_is_held_out_does_not_depend_on_the_seed_the_stage_or_where_the_set_lies(tmp_path):
+    config = TINY.with_values(images=str(annotated(tmp_path / "a", np.random.default_rng(0), images=30)))
+    held_out, _ = sides(StoredImages(QUADRUPED, config))
+    for values in ({"seed": 1}, {"seed": 2}, {"stage": "nms"}):
+        assert sides(StoredImages(QUADRUPED, config.with_values(**values)))[0] == held_out
+    moved = Path(shutil.copytree(tmp_path / "a", tmp_path / "b")) / "labels.json"
+    there, _ = sides(StoredImages(QUADRUPED, config.with_values(images=str(moved))))
+    assert {Path(path).name for path in there} == {Path(path).name for path in held_out}
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("7", "8"), ("3", "12")])
+def test_of_two_images_one_is_held_out_and_of_one_none_can_be(names, tmp_path):
+    for name in names:
+        Image.new("RGB", (70, 70)).save(tmp_path / f"{name}.png")
+    assert [len(side) for side in sides(StoredImages(QUADRUPED, TINY.with_values(images=str(tmp_path))))] == [1, 1]
+    (tmp_path / f"{names[0]}.png").unlink()
+    with pytest.raises(InputError, match="1 images of it are on disk; expected at least 2"):
+        StoredImages(QUADRUPED, TINY.with_values(images=str(tmp_path)))
+
+
+def test_joints_of_an_annotated_set_lie_where_its_crops_show_them(tmp_path):
+    path = annotated(tmp_path, np.random.default_rng(0), box=[20, 20, 80, 80])
+    config = TINY.with_values(stage="landmarks", images=str(path), margin=0.0)
+    given = StoredImages(QUADRUPED, config).validation(100)
+    head = QUADRUPED.joints.index("head")
+    for image, points, body in zip(given.image, given.landmarks, given.body, strict=True):
+        bright = image.float().sum(-1)
+        y, x = np.unravel_index(int(bright.argmax()), bright.shape)
+        assert np.hypot(*(64 * points[head].numpy() - [x + 0.5, y + 0.5])) < 2
+        assert float(body) == pytest.approx(1)
+        assert torch.isnan(points[QUADRUPED.joints.index("tail")]).all()
+
+
+def test_without_boxes_all_stages_are_cropped_around_all_labelled_joints(tmp_path):
+    """The set's own joint `antler`, which the skeleton lacks, is far to the right: it is inside the crop."""
+    path = annotated(tmp_path, np.random.default_rng(0))
+    document = json.loads(path.read_text())
+    document["categories"][0]["keypoints"].append("antler")
+    for label in document["annotations"]:
+        label["keypoints"] += [128.0, 50.0, 2]
+    path.write_text(json.dumps(document))
+    config = TINY.with_values(images=str(path))
+    first = StoredImages(QUADRUPED, config).validation(5)
+    for stage in STAGES[1:]:
+        assert torch.equal(StoredImages(QUADRUPED, config.with_values(stage=stage)).validation(5).image, first.image)
+    last = StoredImages(QUADRUPED, config.with_values(stage="nms", margin=0.0)).validation(5)
+    known = last.landmarks[..., 0].nan_to_num()
+    assert 0.5 < float(known.max()) < 0.7  # antler's is 1
+
+
+def test_a_bad_box_is_refused_with_its_image(tmp_path):
+    path = annotated(tmp_path, np.random.default_rng(0), box=[500, 20, 80, 80])
+    with pytest.raises(InputError) as caught:
+        StoredImages(QUADRUPED, TINY.with_values(images=str(path))).validation(5)
+    (line,) = caught.value.lines
+    assert re.search(r"/\d+\.png: box: .* lies beside the image", line)
