@@ -41,6 +41,7 @@ def augmented(
     # p' = turn p about the centre; x of p is mirrored first.
     turn = torch.stack([torch.stack([cos * mirror, -sin], -1), torch.stack([sin * mirror, cos], -1)], -2)
     if config.flip or config.rotation or config.scaling:
+        # Written out: torch.linalg.inv waits for the device, which a CUDA graph cannot hold.
         inverse = turn.transpose(1, 2) / factor[:, None, None] ** 2
         back = torch.cat([inverse, turn.new_zeros(len(turn), 2, 1)], dim=2)
         grid = nn.functional.affine_grid(back, list(images.shape), align_corners=False)

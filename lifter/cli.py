@@ -60,6 +60,7 @@ def train(preset: str, config_file: str | None, out: str, source: str | None, te
 @lifter.command("train-images")
 @click.option("--stage", type=click.Choice([*STAGES, "all"]), default="all", show_default=True, help="What to train.")
 @click.option("--images", metavar="synthetic|PATH", help="Rendered ones, a folder, or an annotated set.")
+@click.option("--backgrounds", metavar="FOLDER", help="Photographs to stand behind rendered bodies.")
 @click.option("--skeleton", metavar="NAME|FILE", help="Whose joints: a built-in skeleton or a YAML file.")
 @click.option("--preset", type=click.Choice(list(IMAGE_PRESETS)), default="small", show_default=True)
 @click.option("--config", "config_file", metavar="FILE", help="A YAML of settings that replace the preset's.")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifter.run_config import PRECISIONS, SCHEDULES, SKELETON, PathField, RunConfig, Tables, read_config
-from posesynth.errors import InputError
+from posesynth.errors import InputError, shown
 from posesynth.yaml_fields import Limit
 
 STAGES = ("autoencoder", "skip2", "skip1", "landmarks", "nms")
@@ -29,7 +29,8 @@ SIZE_MULTIPLE = 2**6
 class ImageConfig(RunConfig):
     """What decides a stage's run.
 
-    stage: which.  images: ``synthetic``, or a folder or annotated set (`lifter.data.images`).  skeleton: whose joints
+    stage: which.  images: ``synthetic``, or a folder or annotated set (`lifter.data.images`).  backgrounds: a folder of
+    photographs to stand behind the bodies of synthetic ones; "" for drawn surroundings.  skeleton: whose joints
     are found; of the synthetic images, whose poses.  seed: of the images, their order and the first weights.
     size: pixels of an image's side, a multiple of 64.  width: channels of the first layer.  code: numbers of the
     bottleneck.
@@ -45,6 +46,7 @@ class ImageConfig(RunConfig):
 
     stage: str = "autoencoder"
     images: str = SYNTHETIC
+    backgrounds: str = ""
     skeleton: str = "quadruped"
     seed: int = 0
     size: int = 256
@@ -88,13 +90,19 @@ class ImageConfig(RunConfig):
         },
         choices={"stage": STAGES, "transfer": TRANSFERS, "schedule": SCHEDULES, "precision": PRECISIONS},
         flags=("flip",),
-        paths={"images": PathField(SYNTHETIC, Path.exists), "skeleton": SKELETON},
+        paths={
+            "images": PathField(SYNTHETIC, Path.exists),
+            "backgrounds": PathField("a folder of photographs", Path.is_dir, empty=True),
+            "skeleton": SKELETON,
+        },
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.size % SIZE_MULTIPLE:
             raise InputError(f"size: is {self.size}; expected a multiple of {SIZE_MULTIPLE}")
+        if self.backgrounds and self.images != SYNTHETIC:
+            raise InputError(f"backgrounds: are for images: {SYNTHETIC}; expected none with {shown(self.images)}")
 
     @property
     def augmented(self) -> bool:

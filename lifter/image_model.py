@@ -25,7 +25,7 @@ from posesynth.schema import skeleton_of
 from posesynth.skeleton import Skeleton
 from posesynth.store.plan import plain_json
 
-VERSION = 1
+VERSION = 2  # 1: the nms module was given heatmaps with equation 2's weight in them
 
 PARTS = {
     "autoencoder": ("autoencoder.encoder.", "autoencoder.decoder."),
@@ -137,7 +137,9 @@ def load_images(model: str | os.PathLike[str]) -> tuple[ImageNetworks, Skeleton,
     path = _file_of(model)
     tensors, facts = load_weights(path)
     if facts.get("lifter_images") != VERSION:
-        raise InputError(f"{path}: is no model of images; expected a stage's run of `lifter train-images`")
+        raise InputError(
+            f"{path}: is no model of images, or an old one; expected a stage's run of `lifter train-images`"
+        )
     config = _config_of(facts.get("config"), path)
     skeleton = skeleton_of(facts.get("skeleton"), facts.get("sampling"), path)
     net = ImageNetworks(config, len(skeleton.joints))
@@ -164,7 +166,7 @@ def load_stage_before(
         raise InputError(
             f"{os.fspath(model)}: is of skeleton '{theirs.name}'; expected the joints of '{skeleton.name}'"
         )
-    for name in SHAPE:
+    for name in (*SHAPE, *(("sigma",) if config.stage == "nms" else ())):  # of the heatmaps that nms is given
         if getattr(before, name) != getattr(config, name):
             raise InputError(
                 f"{os.fspath(model)}: {name}: is {getattr(before, name)} there and {getattr(config, name)} here; "

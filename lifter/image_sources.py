@@ -26,11 +26,14 @@ from posesynth.ahead import ahead
 from posesynth.errors import InputError
 from posesynth.motion.clip import fault
 from posesynth.render.images import IMAGE_VERSION
+from posesynth.render.photographs import Photographs
 from posesynth.rng import BLOCK
 from posesynth.sampler import STREAM_VERSION, cores
 from posesynth.skeleton import Skeleton
 
 HELD_OUT = 0.1  # of a set's images, about, for validation
+MOST_THREADS = 16  # that read images
+BYTES_AT_ONCE = 2**24  # of images that are rendered in one go
 MOST_KEPT = 8 * 2**30  # bytes of images that `labels` asks for
 
 Array = NDArray[np.float32]
@@ -82,8 +85,11 @@ class RenderedImages:
                 f"expected at most {MOST_KEPT}, or 0 for ever new images"
             )
         self.name = SYNTHETIC
+        self._backgrounds = Photographs(config.backgrounds) if config.backgrounds else None
+        behind = {"backgrounds_digest": self._backgrounds.digest} if self._backgrounds else {}
         self.facts: Mapping[str, str] = {
             "images_digest": skeleton.digest,
+            **behind,
             "image_version": str(IMAGE_VERSION),
             "stream_version": str(STREAM_VERSION),
         }
@@ -96,16 +102,17 @@ class RenderedImages:
             yield from self._again(range(step * batch, steps * batch, batch), mine)
             return
         # Images that are made in one call share what it costs; a rank's are one run of indices in one batch only.
-        at_once = max(1, BLOCK // batch) if len(mine) == batch else 1
+        count = min(BLOCK, BYTES_AT_ONCE // (3 * self._size**2))
+        at_once = max(1, count // batch) if len(mine) == batch else 1
         firsts = range(step, steps, at_once)
 
         def make(n: int, threads: int | None = 1) -> list[Images]:
             first, last = n * batch + mine.start, (min(n + at_once, steps) - 1) * batch + mine.stop
-            return self._rendered(first, last, first, threads).split(len(mine))
+            return _for_gpu(self._rendered(first, last, first, threads)).split(len(mine))
 
         # Beside a GPU there is time to render; the cores that train would only be kept from it.
-        on_gpu = torch.cuda.is_available()
-        slabs = ahead(make, firsts, max(1, cores() - 1)) if on_gpu else (make(n, None) for n in firsts)
+        on_gpu, threads = torch.cuda.is_available(), _threads()
+        slabs = ahead(make, firsts, max(1, threads - 1)) if on_gpu else (make(n, threads) for n in firsts)
         for made in slabs:
             yield from made
 
@@ -120,10 +127,12 @@ class RenderedImages:
             assert few is not None
             first = start + mine.start
             places = [_shuffled(self._seed, n, self._labels) for n in range(first, start + mine.stop)]
-            yield Images(few.image[places], few.landmarks[places], few.body[places], first)
+            yield _for_gpu(Images(few.image[places], few.landmarks[places], few.body[places], first))
 
     def _rendered(self, first: int, stop: int, start: int, threads: int | None = None) -> Images:
-        made = posesynth.render.render(self._skeleton, self._seed, first, stop, self._size, threads=threads)
+        made = posesynth.render.render(
+            self._skeleton, self._seed, first, stop, self._size, self._backgrounds, threads=threads
+        )
         return _images(made.image, made.p2d / self._size, None, start)
 
 
@@ -158,9 +167,9 @@ class StoredImages:
         def make(start: int) -> Images:
             first, stop = start + mine.start, start + mine.stop
             places = [self._trained[_shuffled(self._seed, n, len(self._trained))] for n in range(first, stop)]
-            return self._read(places, first)
+            return _for_gpu(self._read(places, first))
 
-        return ahead(make, range(step * batch, steps * batch, batch), cores())
+        return ahead(make, range(step * batch, steps * batch, batch), min(_threads(), MOST_THREADS))
 
     def validation(self, count: int) -> Images:
         """See `ImageSource`."""
@@ -209,10 +218,20 @@ def _images(image: NDArray[np.uint8], points: NDArray[Any], body: NDArray[Any] |
     known = np.where(inside, points, np.nan).astype(np.float32)
     if body is None:
         body = longer_side(np.full((len(known), 4), np.nan), known)
-    images = torch.from_numpy(image)
-    if torch.cuda.is_available():  # from locked memory they go to a GPU while it computes
-        images = images.pin_memory()
-    return Images(images, torch.from_numpy(known), torch.from_numpy(body.astype(np.float32)), start)
+    return Images(torch.from_numpy(image), torch.from_numpy(known), torch.from_numpy(body.astype(np.float32)), start)
+
+
+def _for_gpu(images: Images) -> Images:
+    """The same; where there is a GPU, in locked memory, from which they go to it while it computes."""
+    if not torch.cuda.is_available():
+        return images
+    return Images(images.image.pin_memory(), images.landmarks.pin_memory(), images.body, images.start)
+
+
+def _threads() -> int:
+    """This process's share of the processors: ranks that run beside it have theirs."""
+    beside = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, cores() // (int(beside) if beside.isdecimal() else 1))
 
 
 def _own_share(batch: int) -> range:

@@ -3,8 +3,10 @@
 stage         trains                         loss
 autoencoder   encoder and decoder            reconstruction, equation 1
 skip2, skip1  S2, then S1                    reconstruction
-landmarks     interleaved layers             heatmap, equation 2; excess: what it is above the least it can be
+landmarks     interleaved layers*            heatmap, equation 2; excess: what it is above the least it can be
 nms           the maximum module             landmark, L2 of coordinates
+
+* and the autoencoder with them, if `ImageConfig.transfer` says so.
 """
 
 from collections.abc import Mapping
@@ -117,19 +119,19 @@ class ImageStep:
         self._image.copy_(batch.image, non_blocking=True)
         self._landmarks.copy_(batch.landmarks, non_blocking=True)
         if self.config.augmented:
-            self._drawn.copy_(draws(self.config.seed, batch.start, batch.start + len(self._drawn)))
+            drawn = draws(self.config.seed, batch.start, batch.start + len(self._drawn))
+            self._drawn.copy_(drawn, non_blocking=True)
         self._run()
         self._kept.count()
 
     def state(self) -> dict[str, Tensor]:
         """What the stage changes: its own weights, statistics and Adam's; and when the target was reached."""
-        own = {f"network.{name}": tensor for name, tensor in self._own().items()}
-        return all_finite(own | adam_state(self._adam, self.trained.items()) | {"reached": self._reached})
+        return all_finite(self._tensors())
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from a `state`."""
         with torch.no_grad():
-            for name, tensor in self.state().items():
+            for name, tensor in self._tensors().items():
                 tensor.copy_(tensors[name])
 
     def validate(self, done: int) -> dict[str, float]:
@@ -153,6 +155,10 @@ class ImageStep:
         if digest_of(self._frozen()) != self.frozen_digest:
             raise RuntimeError(f"stage {self.config.stage}: weights that are frozen have changed")
         save_images(path, self.net, self._skeleton, self.config, validation, self.begun_with)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        own = {f"network.{name}": tensor for name, tensor in self._own().items()}
+        return own | adam_state(self._adam, self.trained.items()) | {"reached": self._reached}
 
     def _eager(self) -> None:
         images, points = _pixels(self._image), self._landmarks

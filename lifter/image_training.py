@@ -6,6 +6,8 @@ OUT/autoencoder  OUT/skip2  OUT/skip1  OUT/landmarks  OUT/nms      runs as `lift
 import os
 from collections.abc import Callable
 
+import torch
+
 from lifter.image_config import STAGES, ImageConfig
 from lifter.image_sources import ImageSource, source_of
 from lifter.image_step import ImageStep
@@ -35,6 +37,8 @@ def train_stage(
     if tensorboard:
         summary_writer()
     fabric = new_fabric(config)
+    # Nearly all batches of a run have one shape: the fastest of cuDNN's ways is worth a search.
+    torch.backends.cudnn.benchmark = fabric.device.type == "cuda"
     if config.batch % fabric.world_size:
         raise InputError(f"batch: is {config.batch} for {fabric.world_size} ranks; expected a multiple of them")
     skeleton = load_skeleton(config.skeleton)

@@ -158,8 +158,7 @@ def captured(
     torch.cuda.current_stream().wait_stream(side)
     adam.zero_grad()
     graph = torch.cuda.CUDAGraph()
-    # Threads that lay out batches in locked memory go on meanwhile.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with torch.cuda.graph(graph):
         eager()
     load(before)
     kept.rewind()

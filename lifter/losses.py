@@ -68,7 +68,7 @@ def heatmap_loss(logits: Tensor, heat_true: Tensor, weight: float) -> Tensor:
     As Y is no zero or one, the least value is not 0: see `heatmap_loss_floor`.
     """
     known = ~torch.isnan(heat_true[..., 0, 0])
-    factor = logits.new_full((), weight)
+    factor = logits.new_full((), weight)  # not from the CPU, which a CUDA graph cannot hold
     losses = nn.functional.binary_cross_entropy_with_logits(
         logits, torch.nan_to_num(heat_true), pos_weight=factor, reduction="none"
     )

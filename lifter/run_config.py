@@ -130,7 +130,8 @@ def read_config(path: str | os.PathLike[str], base: C) -> C:
     if faults:
         raise faults.error()
     for name, field in base.TABLES.paths.items():
-        if name in values and field.neighbour and field.neighbour(beside := Path(source).parent / str(values[name])):
+        beside = Path(source).parent / str(values.get(name) or "")
+        if values.get(name) and field.neighbour and field.neighbour(beside):
             values[name] = str(beside)  # a path is meant from where the file lies
     return base.with_values(**values)
 

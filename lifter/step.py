@@ -85,13 +85,12 @@ class Step:
 
     def state(self) -> dict[str, Tensor]:
         """All that a step changes, by name.  NonFiniteError rather than a state that cannot be gone on from."""
-        tensors = {f"network.{name}": tensor for name, tensor in self.net.state_dict().items()}
-        return all_finite(tensors | adam_state(self._adam, self.net.named_parameters()))
+        return all_finite(self._tensors())
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from a `state`.  Copies in place: the graph knows the tensors by where they are."""
         with torch.no_grad():
-            for name, tensor in self.state().items():
+            for name, tensor in self._tensors().items():
                 tensor.copy_(tensors[name])
 
     def validate(self, done: int) -> dict[str, float]:
@@ -108,6 +107,10 @@ class Step:
     def save(self, path: str, validation: dict[str, float]) -> None:
         """Write the network, see `lifter.model_file`."""
         save_network(path, self.net, self._skeleton, self.config, validation, self.begun_with)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {f"network.{name}": tensor for name, tensor in self.net.state_dict().items()}
+        return tensors | adam_state(self._adam, self.net.named_parameters())
 
     def _evaluate(self, p2d: Tensor, o: Tensor) -> Tensor:
         """The losses of LOSSES, in that order."""

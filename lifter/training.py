@@ -180,7 +180,6 @@ def new_fabric(config: RunConfig) -> Fabric:
     torch.set_float32_matmul_precision("highest" if config.precision == "32" else "high")
     torch.backends.cudnn.allow_tf32 = config.precision != "32"  # of convolutions, which the line above leaves as it is
     on_gpu = torch.cuda.is_available()
-    torch.backends.cudnn.benchmark = on_gpu  # a run's shapes stay the same: the fastest way is worth a search
     bf16 = config.precision == "bf16" or (config.precision == "auto" and not on_gpu and _has_bf16())
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     fabric = Fabric(

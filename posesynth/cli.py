@@ -156,8 +156,11 @@ def _run(command: click.Command, name: str, args: list[str] | None) -> int:
     except (KeyboardInterrupt, click.exceptions.Abort):
         return INTERRUPTED
     except RuntimeError as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # so Python 3.11 tells of one while a class is made
+        # So Python 3.11 tells of one while a class is made.
+        if isinstance(error.__cause__, KeyboardInterrupt):
             return INTERRUPTED
+        if isinstance(error.__cause__, SystemExit):
+            return int(error.__cause__.code or 0)
         raise
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,11 +9,10 @@ import textwrap
 import time
 from pathlib import Path
 
-import click
 import pytest
 
 import posesynth
-from posesynth.cli import main, run_command
+from posesynth.cli import main
 
 GENERATE = ["generate", "--skeleton", "quadruped", "--n", "1000"]
 
@@ -342,34 +341,55 @@ def test_ctrl_c_while_a_command_is_still_being_imported_is_130_and_silent(packag
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Error calling __set_name__")])
-def test_ctrl_c_is_130_and_tells_what_there_is(error, run, monkeypatch):
+@pytest.mark.parametrize(("cause", "expected"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+@pytest.mark.parametrize("told", [True, False])
+def test_ctrl_c_is_130_and_sigterm_143_and_both_tell_what_there_is(cause, expected, told, run, monkeypatch):
     def interrupted(*_, **__):
-        raise error from KeyboardInterrupt()
+        if told:
+            raise cause
+        raise RuntimeError("Error calling __set_name__") from cause  # as Python 3.11 has it
 
     monkeypatch.setattr("posesynth.store.generate", interrupted)
     code, _, err = run(*GENERATE)
-    assert code == 130
-    if isinstance(error, KeyboardInterrupt):
+    assert code == expected
+    if told:
         assert "stopped; nothing was written" in err
     assert "Traceback" not in err
 
 
 def test_sigterm_is_143_and_what_was_begun_is_cleaned_up(tmp_path):
-    @click.command()
-    def command() -> None:
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(5)
-        finally:
-            (tmp_path / "cleaned").touch()
+    block = f"""
+        import click, os, signal, time
+        from pathlib import Path
+        from posesynth.cli import run_command
 
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as left:
+        @click.command()
+        def command():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
+            finally:
+                Path({str(tmp_path / "cleaned")!r}).touch()
+
         run_command(command, "posesynth", [])
-    assert left.value.code == 143
+        """
+    words = [sys.executable, "-c", textwrap.dedent(block)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
     assert (tmp_path / "cleaned").exists()
-    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("delay", [0.5, 1.5, 3.0])
+def test_sigterm_to_a_command_and_its_workers_ends_all_and_leaves_no_partial(delay, tmp_path):
+    words = [sys.executable, "-m", "posesynth", "generate", "--skeleton", "quadruped", "--n", "40M", "--shard", "1M"]
+    words += ["--workers", "2", "--out", str(tmp_path / "q.zarr")]
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    time.sleep(delay)
+    os.killpg(child.pid, signal.SIGTERM)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode in (143, -signal.SIGTERM)  # the latter before it listens
+    assert "Traceback" not in err
+    assert not list(tmp_path.rglob("*.partial*"))
 
 
 def test_the_command_listens_before_numba_is_loaded():

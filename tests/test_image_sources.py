@@ -17,6 +17,7 @@ from image_folders import QUADRUPED, TINY, annotated, plain, source  # noqa: E40
 from PIL import Image  # noqa: E402
 
 import posesynth  # noqa: E402
+from lifter import image_sources  # noqa: E402
 from lifter.image_config import STAGES  # noqa: E402
 from lifter.image_sources import StoredImages  # noqa: E402
 from posesynth.errors import InputError  # noqa: E402
@@ -38,6 +39,25 @@ def test_rendered_images_do_not_depend_on_where_one_begins():
         assert [batch.start for batch in every] == [0, 2, 4, 6]
 
 
+@pytest.mark.parametrize("batch", [2, 4])
+def test_rendering_several_batches_at_once_and_on_two_ranks_gives_the_same_images(batch, monkeypatch):
+    """Slabs of two batches of 2, the last cut short; of 4, a batch each."""
+    alone = list(source().batches(0, 5, batch))
+    monkeypatch.setattr(image_sources, "BLOCK", 4)
+    for first in (0, 3):
+        again = list(source().batches(first, 5, batch))
+        assert [(one.start, one.image.tolist()) for one in again] == [
+            (one.start, one.image.tolist()) for one in alone[first:]
+        ]
+    halves = []
+    for mine in (range(batch // 2), range(batch // 2, batch)):
+        monkeypatch.setattr(image_sources, "_own_share", lambda _, mine=mine: mine)
+        halves.append(list(source().batches(1, 5, batch)))
+    for one, (left, right) in zip(alone[1:], zip(*halves, strict=True), strict=True):
+        assert torch.equal(one.image, torch.cat([left.image, right.image]))
+        assert (left.start, right.start) == (one.start, one.start + batch // 2)
+
+
 def test_few_labels_are_used_over_and_over_each_once_an_epoch():
     batches = source(labels=4).batches(0, 4, 2)
     images = torch.cat([batch.image for batch in batches])
@@ -48,13 +68,32 @@ def test_few_labels_are_used_over_and_over_each_once_an_epoch():
     assert first == {image.numpy().tobytes() for image in new[:4]}
 
 
+def test_photographs_stand_behind_rendered_bodies_and_other_ones_are_other_images(tmp_path):
+    for name, colour in (("red", (255, 0, 0)), ("green", (0, 255, 0))):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (80, 80), colour).save(tmp_path / name / "a.png")
+    red, green = (source(backgrounds=str(tmp_path / name)) for name in ("red", "green"))
+    assert red.facts["backgrounds_digest"] != green.facts["backgrounds_digest"]
+    assert "backgrounds_digest" not in source().facts
+    shown = [next(given.batches(0, 1, 8)).image.double().mean((0, 1, 2)) for given in (red, green)]
+    assert shown[0][0] > shown[0][1] + 30
+    assert shown[1][1] > shown[1][0] + 30
+
+
+def test_backgrounds_are_for_rendered_images_only(tmp_path):
+    with pytest.raises(InputError, match="backgrounds: are for images: synthetic"):
+        TINY.with_values(images=str(tmp_path), backgrounds=str(tmp_path))
+
+
 def test_few_labels_are_rendered_once_and_new_images_many_at_a_time(monkeypatch):
     asked: list[tuple[int, int, int | None]] = []
     render = posesynth.render.render
 
-    def counted(skeleton: Any, seed: int, first: int, stop: int, size: int, *, threads: int | None = None) -> Any:
+    def counted(
+        skeleton: Any, seed: int, first: int, stop: int, size: int, behind: Any, *, threads: int | None = None
+    ) -> Any:
         asked.append((first, stop, threads))
-        return render(skeleton, seed, first, stop, size, threads=threads)
+        return render(skeleton, seed, first, stop, size, behind, threads=threads)
 
     monkeypatch.setattr(posesynth.render, "render", counted)
     assert len(list(source(labels=3).batches(0, 10, 2))) == 10
@@ -63,7 +102,7 @@ def test_few_labels_are_rendered_once_and_new_images_many_at_a_time(monkeypatch)
     assert list(source(labels=3).batches(10, 10, 2)) == []
     assert asked == []
     list(source().batches(0, 3, 2))
-    assert asked == [(0, 6, None)]
+    assert [(first, stop) for first, stop, _ in asked] == [(0, 6)]
 
 
 def test_more_labels_than_memory_holds_are_refused():

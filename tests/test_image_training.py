@@ -334,6 +334,11 @@ def test_a_stage_before_of_another_shape_is_refused(values, words, whole, tmp_pa
     assert not (tmp_path / "skip2" / "config.yaml").exists()
 
 
+def test_heatmaps_of_another_sigma_than_those_that_were_trained_are_refused(whole, tmp_path):
+    begun(whole, tmp_path, "nms")
+    assert "sigma: is 2.5 there and 5.0 here" in refused(TINY.with_values(stage="nms", sigma=5.0), tmp_path)
+
+
 def test_another_stage_before_is_refused_when_a_run_goes_on(whole, tmp_path):
     begun(whole, tmp_path, "skip1")
     config = TINY.with_values(stage="skip2")

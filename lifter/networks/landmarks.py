@@ -1,7 +1,7 @@
-"""2D landmarks from the frozen image network: interleaved layers, and the module that reads heatmaps (section 3.2).
+"""2D landmarks from the image network: interleaved layers, and the module that reads heatmaps (section 3.2).
 
     decoder layer  -> 3 x 3 convolution --+
-    its skip       -> 3 x 3 convolution --+-> sum -> the next, frozen, decoder layer -> ...
+    its skip       -> 3 x 3 convolution --+-> sum -> the next decoder layer -> ...
     ... -> transposed convolution -> K heatmaps
 
 The paper shows a skip beside each decoder layer, and trains only the two outermost: those two are what there is, and
@@ -17,7 +17,7 @@ from lifter.networks.autoencoder import Autoencoder, Encoder
 class Interleaved(nn.Module):
     """Interleaved layers for a trained `Autoencoder`.  ``forward(autoencoder, images)``: logits (B, joints, S, S).
 
-    They begin as the identity, so that each frozen layer is first given what it was trained on.
+    They begin as the identity, so that each layer is first given what it was trained on.
     """
 
     def __init__(self, autoencoder: Autoencoder, joints: int) -> None:

@@ -34,6 +34,9 @@ IMAGE_VERSION = 1
 SMALLEST, LARGEST = 32, 2048
 """Pixels a side."""
 
+PIXELS_AT_ONCE = 2**22
+"""Rendered in one call, about a quarter of a second: Ctrl-C waits for its end."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageBatch:
@@ -134,7 +137,9 @@ def _render_block(
         shown = made.image[first:last], made.visible[first:last], made.silhouette[first:last]
         if photographs is None or places is None:
             none = np.empty((0, size, size, 3), np.uint8)
-            _pictures(mine.start, mine.stop, mine.step, parts, looks, around, glass, none, *shown)
+            at_once = max(1, PIXELS_AT_ONCE // size**2)
+            for some in (mine[k : k + at_once] for k in range(0, len(mine), at_once)):
+                _pictures(some.start, some.stop, some.step, parts, looks, around, glass, none, *shown)
             return
         for b in mine:
             square = photographs.square(places, b, size)[None]
@@ -153,7 +158,7 @@ def _render_block(
 def _pictures(  # type: ignore[no-untyped-def]
     first, last, step, parts, looks, around, glass, squares, image, visible, silhouette
 ):
-    """Pictures first, first + step, ... below `last` of a block, into their places of the last three.
+    """Pictures first, first + step, ... before `last` of a block, into their places of the last three.
 
     One call for many: each return to Python waits for the interpreter, and with it for every other thread.
     squares: (1, S, S, 3) uint8, a photograph to stand behind the one body; or (0, S, S, 3).

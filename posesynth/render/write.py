@@ -104,7 +104,7 @@ def write_images(
     digest of each.
     progress: called with the number of pictures of each chunk that is done.
     Raises InputError: other content in `out`, a place that cannot be written; what is written stays, and the same call
-    goes on from there, so too after KeyboardInterrupt.
+    goes on from there, so too after KeyboardInterrupt or SystemExit.
     """
     check_skeleton(skeleton)
     pillow()

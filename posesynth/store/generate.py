@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -60,7 +61,7 @@ def generate(
     executor: runs `write_shard` elsewhere, with at most in_flight shards at a time.  progress: called with the number
     of samples of each shard that is done.
     Raises InputError: another set or something else is at `out`, too little space, a write fails.  What is written
-    stays, and the same call goes on from there; so too after KeyboardInterrupt.
+    stays, and the same call goes on from there; so too after KeyboardInterrupt or SystemExit.
     """
     place = target(out)
     check_stream(plan, place.where)
@@ -215,26 +216,30 @@ class _Processes(ProcessPoolExecutor):
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C comes at the end of it; a process that is started meanwhile inherits that it is blocked."""
+    """Ctrl-C and SIGTERM come at the end of it; a process that is started meanwhile inherits that Ctrl-C is blocked."""
     if threading.current_thread() is not threading.main_thread():
         yield  # where signals are not handled
         return
     held: list[int] = []
     # Blocked for this thread only: another may take the signal, and Python calls the handler here all the same.
-    handler = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, lambda number, _: held.append(number)) for number in numbers]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
         if held:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(held[0])
 
 
 def _in_worker() -> None:
-    # The parent handles Ctrl-C.  A worker whose parent was killed must not write on.
+    # The parent handles Ctrl-C; SIGTERM may come to both, and leaves nothing half-written.  A worker whose parent was
+    # killed must not write on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     parent = parent_process()
 
     def watch() -> None:

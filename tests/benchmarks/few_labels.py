@@ -83,7 +83,7 @@ def _draw(lines: list[dict[str, Any]]) -> None:
     axis.tick_params(color=SHADE, labelcolor=FAINT, labelsize=9)
     axis.set_xlabel("labelled images", color=FAINT, fontsize=9)
     axis.set_title("PCK at 0.1 of the body, on images never trained on", color=INK, fontsize=11, loc="left", pad=12)
-    figure.tight_layout(rect=(0, 0, 0.86, 1))
+    figure.tight_layout()
     with written(PICTURE) as partial:
         figure.savefig(partial, dpi=150, facecolor=PAPER)
 
