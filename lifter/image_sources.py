@@ -122,9 +122,10 @@ class RenderedImages:
 
     def _again(self, starts: range, mine: range) -> Iterator[Images]:
         """Batches of the labelled images, over and over."""
-        few = self._rendered(0, self._labels, 0) if starts else None
+        if not starts:
+            return
+        few = self._rendered(0, self._labels, 0)
         for start in starts:
-            assert few is not None
             first = start + mine.start
             places = [_shuffled(self._seed, n, self._labels) for n in range(first, start + mine.stop)]
             yield _for_gpu(Images(few.image[places], few.landmarks[places], few.body[places], first))

@@ -26,7 +26,7 @@ from posesynth.draw import FAINT, INK, LEFT, PAPER, RIGHT, SHADE
 LABELS = [int(word) for word in os.environ.get("LABELS", "10,30,100,300,1000").split(",")]
 RATES = [float(word) for word in os.environ.get("RATES", "2e-3").split(",")]
 SEEDS = [int(word) for word in os.environ.get("SEEDS", "0").split(",")]
-STEPS = int(os.environ.get("FEW_STEPS", "1000"))
+STEPS = int(os.environ.get("FEW_STEPS", "500"))
 HELD_OUT = 1024
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "few-labels.png"
 FIGURE = "argmax_pck10"
