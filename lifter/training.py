@@ -60,10 +60,11 @@ class Summary:
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
-    """A signal ended the run after a checkpoint."""
+    """A signal ended the run after a checkpoint, or came when it was all but done."""
 
-    def __init__(self, number: int, step: int) -> None:
-        super().__init__(f"stopped after step {step}; the same command goes on from there")
+    def __init__(self, number: int, step: int, steps: int) -> None:
+        left = "the same command goes on from there" if step < steps else "that was its last, and the run is done"
+        super().__init__(f"stopped after step {step}; {left}")
         self.number = number
 
 
@@ -156,7 +157,7 @@ def run(
                     save()
                     saved = time.monotonic()
                 if stop and done < step.steps:
-                    raise Stopped(stop, done)
+                    raise Stopped(stop, done, step.steps)
                 before = time.monotonic()
                 batch = next(batches) if done < step.steps else None
                 waiting += time.monotonic() - before
@@ -171,6 +172,8 @@ def run(
         if fabric.global_rank == 0:
             step.save(os.path.join(folder, "model.safetensors"), validation)
         fabric.barrier()
+        if caught:  # too late to stop this run, but nothing may follow it
+            raise Stopped(caught[0], done, done)
     return Summary(done, first, done * config.batch, spent, waiting, validation)
 
 

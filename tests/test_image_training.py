@@ -228,6 +228,23 @@ def test_with_augmentation_and_stored_images_too(pictures, tmp_path, monkeypatch
     assert model_bytes(tmp_path / "plain/autoencoder") != model_bytes(tmp_path / "whole/autoencoder")
 
 
+def test_a_signal_while_the_last_weights_are_saved_is_not_lost(tmp_path, monkeypatch):
+    """What would follow, as the next stage does, must not."""
+    save = ImageStep.save
+
+    def saved(step: ImageStep, path: str, validation: dict[str, float]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        save(step, path, validation)
+
+    monkeypatch.setattr(ImageStep, "save", saved)
+    with pytest.raises(training.Stopped, match="after step 5; that was its last") as stopped:
+        train_stage(TINY, tmp_path)
+    assert stopped.value.number == signal.SIGINT
+    monkeypatch.undo()
+    assert train_stage(TINY, tmp_path).resumed == TINY.steps
+    assert load_images(tmp_path / "autoencoder")
+
+
 def test_a_finished_stage_called_again_changes_nothing(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "run")
     train_stage(TINY.with_values(stage="landmarks"), tmp_path / "run")

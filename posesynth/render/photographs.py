@@ -41,6 +41,8 @@ class Photographs:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = os.fspath(folder)
+        if not self.folder:
+            raise InputError("backgrounds: is empty; expected a folder of photographs")
         try:
             names = sorted(os.listdir(self.folder))
         except (OSError, ValueError) as error:

@@ -112,6 +112,8 @@ def write_images(
     n = whole_number("n", n, 1, MOST)
     size = whole_number("size", size, SMALLEST, LARGEST)
     plan = _Plan(skeleton, seed, n, size, Photographs.given(backgrounds))
+    if plan.photographs is not None:
+        _ = plan.photographs.digest  # reads them all: one that cannot be is told before anything is written
     folder = LocalFolder(out)
     try:
         _check_place(folder, plan)
