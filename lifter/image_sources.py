@@ -28,7 +28,7 @@ from posesynth.motion.clip import fault
 from posesynth.render.images import IMAGE_VERSION
 from posesynth.render.photographs import Photographs
 from posesynth.rng import BLOCK
-from posesynth.sampler import STREAM_VERSION, cores
+from posesynth.sampler import STREAM_VERSION, own_cores
 from posesynth.skeleton import Skeleton
 
 HELD_OUT = 0.1  # of a set's images, about, for validation
@@ -111,7 +111,7 @@ class RenderedImages:
             return _for_gpu(self._rendered(first, last, first, threads)).split(len(mine))
 
         # Beside a GPU there is time to render; the cores that train would only be kept from it.
-        on_gpu, threads = torch.cuda.is_available(), _threads()
+        on_gpu, threads = torch.cuda.is_available(), own_cores()
         slabs = ahead(make, firsts, max(1, threads - 1)) if on_gpu else (make(n, threads) for n in firsts)
         for made in slabs:
             yield from made
@@ -170,7 +170,7 @@ class StoredImages:
             places = [self._trained[_shuffled(self._seed, n, len(self._trained))] for n in range(first, stop)]
             return _for_gpu(self._read(places, first))
 
-        return ahead(make, range(step * batch, steps * batch, batch), min(_threads(), MOST_THREADS))
+        return ahead(make, range(step * batch, steps * batch, batch), min(own_cores(), MOST_THREADS))
 
     def validation(self, count: int) -> Images:
         """See `ImageSource`."""
@@ -227,12 +227,6 @@ def _for_gpu(images: Images) -> Images:
     if not torch.cuda.is_available():
         return images
     return Images(images.image.pin_memory(), images.landmarks.pin_memory(), images.body, images.start)
-
-
-def _threads() -> int:
-    """This process's share of the processors: ranks that run beside it have theirs."""
-    beside = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    return max(1, cores() // (int(beside) if beside.isdecimal() else 1))
 
 
 def _own_share(batch: int) -> range:

@@ -24,16 +24,7 @@ from lifter.image_config import ImageConfig
 from lifter.image_model import ImageNetworks, digest_of, load_stage_before, save_images, trained_parameters
 from lifter.image_sources import Images
 from lifter.landmark_metrics import hits, pck
-from lifter.learner import (
-    KeptLosses,
-    adam_state,
-    all_finite,
-    captured,
-    learning_rate,
-    new_adam,
-    set_learning_rate,
-    start_adam,
-)
+from lifter.learner import KeptLosses, adam_state, all_finite, fastest, new_adam, set_learning_rate
 from posesynth.skeleton import Skeleton
 
 LOSS = {
@@ -89,7 +80,6 @@ class ImageStep:
         }
         adam = new_adam(self.trained.values(), config.learning_rate, self.device)
         self._module, self._adam = fabric.setup(_Objective(net, config), adam)
-        start_adam(adam, self.trained.values(), self.device)
         self._kept = KeptLosses(kept, 1, self.device)
         self.read = self._kept.read
         self._mirrored = mirrored_joints(skeleton).to(self.device)
@@ -100,9 +90,7 @@ class ImageStep:
         self._landmarks = torch.full((rows, len(skeleton.joints), 2), 0.5, device=self.device)
         self._drawn = torch.zeros(rows, DRAWS, device=self.device)
         self._mode(True)
-        self._run = self._eager
-        if self.device.type == "cuda" and fabric.world_size == 1:
-            self._run = captured(self._eager, self.state, self.load, self._adam, self._kept)
+        self._run = fastest(self._eager, fabric, self, self._adam, self._kept)
 
     @property
     def steps(self) -> int:
@@ -115,7 +103,7 @@ class ImageStep:
 
     def __call__(self, batch: Images, step: int) -> None:
         """Train on the batch of step `step`."""
-        set_learning_rate(self._adam, learning_rate(self.config, step))
+        set_learning_rate(self._adam, self.config, step)
         self._image.copy_(batch.image, non_blocking=True)
         self._landmarks.copy_(batch.landmarks, non_blocking=True)
         if self.config.augmented:

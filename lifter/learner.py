@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from lifter.run_config import RunConfig
@@ -100,14 +101,21 @@ class KeptLosses:
         return rows
 
 
-def start_adam(adam: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], device: torch.device) -> None:
-    """Give Adam the state that it would make at its first step, which may come after a resume."""
-    for parameter in parameters:
+def new_adam(parameters: Iterable[nn.Parameter], rate: float, device: torch.device) -> torch.optim.Adam:
+    """Adam with the state that it would make at its first step, which may come after a resume.
+
+    On a GPU it is one that a CUDA graph can hold.
+    """
+    trained, on_gpu = list(parameters), device.type == "cuda"
+    first: Any = torch.tensor(rate, device=device) if on_gpu else rate
+    adam = torch.optim.Adam(trained, lr=first, fused=True, capturable=on_gpu)
+    for parameter in trained:
         adam.state[parameter] = {
             "step": torch.zeros((), device=device),
             "exp_avg": torch.zeros_like(parameter),
             "exp_avg_sq": torch.zeros_like(parameter),
         }
+    return adam
 
 
 def adam_state(adam: torch.optim.Optimizer, parameters: Iterable[tuple[str, nn.Parameter]]) -> dict[str, Tensor]:
@@ -124,8 +132,9 @@ def all_finite(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def set_learning_rate(adam: torch.optim.Optimizer, rate: float) -> None:
-    """Give Adam the rate of the next step; a CUDA graph knows it as a tensor."""
+def set_learning_rate(adam: torch.optim.Optimizer, config: RunConfig, step: int) -> None:
+    """Give Adam the rate of a step; a CUDA graph knows it as a tensor."""
+    rate = learning_rate(config, step)
     for group in adam.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -133,22 +142,16 @@ def set_learning_rate(adam: torch.optim.Optimizer, rate: float) -> None:
             group["lr"] = rate
 
 
-def new_adam(parameters: Iterable[nn.Parameter], rate: float, device: torch.device) -> torch.optim.Adam:
-    """Adam, on a GPU one that a CUDA graph can hold."""
-    on_gpu = device.type == "cuda"
-    first: Any = torch.tensor(rate, device=device) if on_gpu else rate
-    return torch.optim.Adam(parameters, lr=first, fused=True, capturable=on_gpu)
-
-
-def captured(
-    eager: Callable[[], None],
-    state: Callable[[], dict[str, Tensor]],
-    load: Callable[[Mapping[str, Tensor]], None],
-    adam: torch.optim.Optimizer,
-    kept: KeptLosses,
+def fastest(
+    eager: Callable[[], None], fabric: Fabric, learner: Learner[Any], adam: torch.optim.Optimizer, kept: KeptLosses
 ) -> Callable[[], None]:
-    """The eager step as a CUDA graph, for launches cost most there.  Capturing takes some steps, which are undone."""
-    before = {name: tensor.clone() for name, tensor in state().items()}
+    """A learner's step, on one GPU as a CUDA graph, for launches cost most there.
+
+    Capturing takes some steps, which are undone.
+    """
+    if fabric.device.type != "cuda" or fabric.world_size > 1:
+        return eager
+    before = {name: tensor.clone() for name, tensor in learner.state().items()}
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -160,7 +163,7 @@ def captured(
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         eager()
-    load(before)
+    learner.load(before)
     kept.rewind()
     return graph.replay
 

@@ -12,16 +12,7 @@ from torch import Tensor, nn
 import posesynth
 from lifter import geometry, losses
 from lifter.config import Config
-from lifter.learner import (
-    KeptLosses,
-    adam_state,
-    all_finite,
-    captured,
-    learning_rate,
-    new_adam,
-    set_learning_rate,
-    start_adam,
-)
+from lifter.learner import KeptLosses, adam_state, all_finite, fastest, new_adam, set_learning_rate
 from lifter.model_file import load_network, save_network
 from lifter.networks.lifting import LiftingNet
 from lifter.sources import VALIDATION
@@ -64,10 +55,7 @@ class Step:
         self._o[..., 0] = 1
         self._kept = KeptLosses(kept, len(LOSSES), self.device)
         self.read = self._kept.read
-        start_adam(self._adam, net.parameters(), self.device)
-        self._run = self._eager
-        if self.device.type == "cuda" and fabric.world_size == 1:
-            self._run = captured(self._eager, self.state, self.load, self._adam, self._kept)
+        self._run = fastest(self._eager, fabric, self, self._adam, self._kept)
 
     def begin(self) -> None:
         """Take the weights of the model that the configuration names, if it does."""
@@ -77,7 +65,7 @@ class Step:
 
     def __call__(self, batch: TensorBatch, step: int) -> None:
         """Train on the batch of step `step`."""
-        set_learning_rate(self._adam, learning_rate(self.config, step))
+        set_learning_rate(self._adam, self.config, step)
         self._p2d.copy_(batch.p2d, non_blocking=True)
         self._o.copy_(batch.o, non_blocking=True)
         self._run()

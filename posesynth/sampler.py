@@ -166,6 +166,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def own_cores() -> int:
+    """This process's share of them: ranks that `torchrun` has started beside it have theirs."""
+    beside = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, cores() // max(1, int(beside) if beside.isdecimal() else 1))
+
+
 def check_range(seed: int, start: int, stop: int) -> tuple[int, int, int]:
     """The three as Python integers; InputError unless 0 <= seed < 2^64 and 0 <= start <= stop <= 2^64."""
     seed = whole_number("seed", seed, 0, 2**64 - 1)

@@ -29,9 +29,9 @@ from .sampler import (
     check_extras,
     check_range,
     check_skeleton,
-    cores,
     field_dtype,
     field_shape,
+    own_cores,
     sample,
     sample_into,
 )
@@ -178,9 +178,7 @@ class IndexedStream(IterableDataset[Item]):
         return int(given[0]), int(given[1])
 
     def _threads(self, workers: int) -> int:
-        beside = os.environ.get("LOCAL_WORLD_SIZE", "1")
-        processes = workers * (int(beside) if beside.isdecimal() else 1)
-        return self.threads or max(1, min(cores() // processes, MOST_THREADS))
+        return self.threads or max(1, min(own_cores() // workers, MOST_THREADS))
 
     def _slab_rounds(self) -> int:
         """How many batches are made in one go."""

@@ -18,7 +18,7 @@ from PIL import Image
 from strategies import skeletons
 
 from posesynth import InputError, Skeleton, load_skeleton, rng, sample
-from posesynth.render import ImageBatch, Photographs, draws, render
+from posesynth.render import ImageBatch, Photographs, draws, render, write_images
 from posesynth.render.anatomy import Role, anatomy
 from posesynth.render.draws import Draws
 from posesynth.render.images import IMAGE_VERSION
@@ -74,6 +74,13 @@ def test_a_range_longer_than_a_block_is_its_parts(dog: Skeleton) -> None:
 @pytest.mark.parametrize("threads", [2, 5])
 def test_threads_change_nothing(dog: Skeleton, threads: int) -> None:
     assert same(render(dog, 0, 0, 7, SIZE, threads=threads), render(dog, 0, 0, 7, SIZE, threads=1))
+
+
+def test_how_many_are_rendered_in_a_call_changes_nothing(dog: Skeleton, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = render(dog, 0, 0, 11, SIZE, threads=1)
+    monkeypatch.setattr("posesynth.render.images.PIXELS_AT_ONCE", 2 * SIZE**2)
+    for threads in (1, 2):
+        assert same(render(dog, 0, 0, 11, SIZE, threads=threads), whole)
 
 
 def test_the_last_pictures_of_all_are_pictures(dog: Skeleton) -> None:
@@ -387,6 +394,13 @@ def test_a_wrong_folder_is_one_line(dog: Skeleton, tmp_path: Path, content: dict
     with pytest.raises(InputError, match=line) as error:
         render(dog, 0, 0, 1, SIZE, folder)
     assert len(error.value.lines) == 1
+
+
+def test_photographs_that_cannot_be_read_are_told_before_anything_is_written(dog: Skeleton, tmp_path: Path) -> None:
+    (tmp_path / "photographs/a.jpg").mkdir(parents=True)
+    with pytest.raises(InputError, match="is no file"):
+        write_images(dog, tmp_path / "out", 3, size=SIZE, backgrounds=tmp_path / "photographs")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_cut_photograph_is_one_line(dog: Skeleton, tmp_path: Path) -> None:

@@ -112,8 +112,6 @@ def write_images(
     n = whole_number("n", n, 1, MOST)
     size = whole_number("size", size, SMALLEST, LARGEST)
     plan = _Plan(skeleton, seed, n, size, Photographs.given(backgrounds))
-    if plan.photographs is not None:
-        _ = plan.photographs.digest  # reads them all: one that cannot be is told before anything is written
     folder = LocalFolder(out)
     try:
         _check_place(folder, plan)
@@ -131,6 +129,7 @@ def write_images(
 
 
 def _check_place(folder: LocalFolder, plan: _Plan) -> None:
+    wanted = plan.identity  # first, as it reads all photographs: one that cannot be is told before anything is written
     if os.path.lexists(folder.where) and not os.path.isdir(folder.where):
         raise InputError(f"{folder.where}: is no folder; expected a path where nothing is yet")
     there = folder.read(IDENTITY)
@@ -147,7 +146,7 @@ def _check_place(folder: LocalFolder, plan: _Plan) -> None:
         identity = None
     if not isinstance(identity, dict) or identity.get("format") != "posesynth images":
         raise InputError(f"{folder.where}: {IDENTITY} is not posesynth's; expected a path where nothing is yet")
-    for key, ours in plan.identity.items():
+    for key, ours in wanted.items():
         if identity.get(key) != ours:
             theirs = identity.get(key)
             if isinstance(theirs, dict) and isinstance(ours, dict):
