@@ -345,7 +345,7 @@ def test_a_stream_read_before_a_fork_goes_on_after_it(skeleton: Skeleton) -> Non
 
 
 def test_threads_are_shared_out_among_processes(skeleton: Skeleton, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "cores", lambda: 16)
+    monkeypatch.setattr("posesynth.sampler.cores", lambda: 16)
     stream = PoseStream(skeleton)
     assert [stream._threads(workers) for workers in (1, 4, 8, 100)] == [4, 4, 2, 1]
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")

@@ -30,10 +30,10 @@ import posesynth  # noqa: E402
 from lifter import training  # noqa: E402
 from lifter.checkpoint import Checkpoints, load_tensors, save_tensors  # noqa: E402
 from lifter.config import Config, load_config  # noqa: E402
+from lifter.learner import learning_rate  # noqa: E402
 from lifter.log import TensorBoardLog  # noqa: E402
 from lifter.model_file import load_model  # noqa: E402
 from lifter.sources import VALIDATION, LiveSource, PipeSource, StoredSource  # noqa: E402
-from lifter.learner import learning_rate  # noqa: E402
 from lifter.training import train  # noqa: E402
 from posesynth.errors import InputError  # noqa: E402
 from posesynth.pipe import write_stream  # noqa: E402
