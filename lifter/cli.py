@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from lifter.config import OUTPUTS, PRESETS, Config, load_config
+from lifter.config import NETWORKS, OUTPUTS, PRESETS, Config, load_config
 from lifter.image_config import PRESETS as IMAGE_PRESETS
 from lifter.image_config import STAGES, ImageConfig, load_image_config
 from lifter.run_config import PRECISIONS, RunConfig
@@ -40,6 +40,7 @@ def lifter() -> None:
 @click.option("--seed", type=Size(0, 2**64), help="Of the samples and of the first weights.")
 @click.option("--learning-rate", type=float, help="Of Adam.")
 @click.option("--width", type=Size(1), help="Of the network's layers.")
+@click.option("--network", type=click.Choice(NETWORKS), help="The paper's, or EvoSkeleton's cascade of such.")
 @click.option("--output", type=click.Choice(OUTPUTS), help="What the network predicts: depth, or the paper's angles.")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="Of the network's arithmetic.")
 @click.option("--from", "source", metavar="-|SET", help="Samples of a pipe (posesynth stream) or a stored set.")

@@ -88,7 +88,7 @@ class KeptLosses:
 
     def rewind(self) -> None:
         """Forget what was added and not counted."""
-        self._row.zero_()
+        self._row.fill_(self._count)
 
     def read(self) -> Tensor:
         """See `Learner.read`."""
@@ -172,7 +172,8 @@ def learning_rate(config: RunConfig, step: int) -> float:
     """That of a step: constant, or up a half cosine for a tenth of the steps and down one to 0 for the rest."""
     if config.schedule == "constant":
         return config.learning_rate
-    warm = max(1, round(WARM_UP * config.steps))
+    step, steps = config.phase(step)
+    warm = max(1, round(WARM_UP * steps))
     if step < warm:
         return config.learning_rate * (_FIRST + (1 - _FIRST) * (1 - math.cos(math.pi * step / warm)) / 2)
-    return config.learning_rate * (1 + math.cos(math.pi * (step - warm) / max(1, config.steps - warm))) / 2
+    return config.learning_rate * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) / 2

@@ -13,7 +13,9 @@ import torch
 
 from lifter.checkpoint import Tensors, load_weights, save_tensors
 from lifter.config import Config
+from lifter.networks.cascade import Cascade
 from lifter.networks.lifting import LiftingNet
+from lifter.networks.residual import ResidualNet
 from posesynth.errors import InputError, did_you_mean, shown
 from posesynth.schema import skeleton_of
 from posesynth.skeleton import Skeleton
@@ -21,6 +23,14 @@ from posesynth.store.plan import plain_json
 
 VERSION = 1
 MODELS = Path(__file__).parent / "models"
+
+
+def new_network(skeleton: Skeleton, config: Config) -> LiftingNet:
+    """The network that a configuration asks for, with weights by torch's generator."""
+    parents = skeleton.parents.tolist()
+    if config.network == "cascade":
+        return Cascade(parents, config.width, config.blocks, config.stages, config.targets, config.dropout)
+    return ResidualNet(parents, config.width, config.blocks, config.output)
 
 
 def save_network(
@@ -84,7 +94,7 @@ def load_model(model: str | os.PathLike[str]) -> tuple[LiftingNet, Skeleton, dic
     config = _config_of(facts.get("config"), path)
     facts["config"] = asdict(config)
     skeleton = skeleton_of(facts.get("skeleton"), facts.get("sampling"), path)
-    net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output)
+    net = new_network(skeleton, config)
     expected = {name: tensor.shape for name, tensor in net.state_dict().items()}
     if {name: tensor.shape for name, tensor in tensors.items()} != expected:
         raise InputError(f"{path}: its weights are not those of its own config and skeleton")
@@ -99,7 +109,7 @@ def load_network(model: str | os.PathLike[str], skeleton: Skeleton, config: Conf
         raise InputError(
             f"{os.fspath(model)}: is of skeleton '{theirs.name}'; expected the joints of '{skeleton.name}'"
         )
-    for name in ("output", "width", "blocks"):
+    for name in ("network", "output", "width", "blocks", "stages", "targets"):
         if facts["config"][name] != getattr(config, name):
             raise InputError(
                 f"{os.fspath(model)}: {name}: is {facts['config'][name]} there and {getattr(config, name)} here; "

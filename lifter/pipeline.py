@@ -60,7 +60,7 @@ class Lifter:
                 raise InputError(f"visible: is {seen.dtype} {seen.shape}; expected bool {unseen.shape}")
             unseen |= ~seen
         points[unseen] = np.nan
-        if self._net.output == "angles" and unseen.any():
+        if self._net.whole and unseen.any():
             raise InputError(
                 "p2d: has joints that are not seen; this model was trained by the paper's recipe on whole poses"
             )

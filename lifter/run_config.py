@@ -98,6 +98,10 @@ class RunConfig:
         """How many samples the run sees."""
         return self.steps * self.batch
 
+    def phase(self, step: int) -> tuple[int, int]:
+        """Where step `step` is in the schedule of the learning rate, and how many steps that has."""
+        return step, self.steps
+
     def values(self) -> dict[str, Any]:
         """Field -> value."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]

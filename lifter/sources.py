@@ -19,6 +19,9 @@ from posesynth.stream import PoseStream, TensorBatch
 VALIDATION = 2**63
 """First index of the validation samples: no training of 10^9 steps comes near it."""
 
+STATISTICS = 2**63 + 2**62
+"""First index of the samples that a network's units are taken from: neither trained on nor validated with."""
+
 
 class Source(Protocol):
     """Samples for training.  `skeleton` and `seed` say which; `name` says where they come from."""

@@ -13,23 +13,23 @@ import posesynth
 from lifter import geometry, losses
 from lifter.config import Config
 from lifter.learner import KeptLosses, adam_state, all_finite, fastest, new_adam, set_learning_rate
-from lifter.model_file import load_network, save_network
-from lifter.networks.lifting import LiftingNet
+from lifter.model_file import load_network, new_network, save_network
+from lifter.networks.lifting import LiftingNet, Prediction
 from lifter.sources import VALIDATION
 from posesynth.sampler import STREAM_VERSION
 from posesynth.skeleton import Skeleton
 from posesynth.stream import TensorBatch
 
-LOSSES = ("L_sym", "L_el", "L_ed", "position", "expected_error")
+POSE_LOSSES = ("L_sym", "L_el", "L_ed", "position")
 
 
 class Step:
-    """The network, its optimiser, and what a batch does to them.
+    """The network, its optimiser, and what a batch does to them; trained by the losses of its poses.
 
     kept: how many steps' losses are held before `read` must be called.  validated: samples that `validate` looks at.
     """
 
-    losses = LOSSES
+    losses = (*POSE_LOSSES, "expected_error")
 
     def __init__(self, fabric: Fabric, skeleton: Skeleton, config: Config, kept: int, validated: int) -> None:
         self.config, self._skeleton, self._validated = config, skeleton, validated
@@ -38,10 +38,9 @@ class Step:
         self.facts = {"skeleton_digest": skeleton.digest, "stream_version": str(STREAM_VERSION)}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output)
+            net = new_network(skeleton, config)
         self.device = fabric.device
         self.net: LiftingNet = net.to(self.device)
-        self._module, self._adam = fabric.setup(net, new_adam(net.parameters(), config.learning_rate, self.device))
         self._fabric = fabric
         self._pairs = torch.tensor(skeleton.symmetric, dtype=torch.long, device=self.device).reshape(-1, 2)
         # What the camera of a finite distance sees cannot be made again from O alone.
@@ -53,9 +52,9 @@ class Step:
         self._p2d = torch.zeros(rows, joints, 2, device=self.device)
         self._o = torch.zeros(rows, joints - 1, 3, device=self.device)
         self._o[..., 0] = 1
-        self._kept = KeptLosses(kept, len(LOSSES), self.device)
+        self._kept = KeptLosses(kept, len(self.losses), self.device)
         self.read = self._kept.read
-        self._run = fastest(self._eager, fabric, self, self._adam, self._kept)
+        self._train(self._first_part())
 
     def begin(self) -> None:
         """Take the weights of the model that the configuration names, if it does."""
@@ -90,7 +89,7 @@ class Step:
             p2d, o = (torch.from_numpy(array).to(self.device) for array in (batch.p2d, batch.o))
             found = self._evaluate(p2d, o)
         self._module.train()
-        return dict(zip(LOSSES, found.tolist(), strict=True))
+        return dict(zip(self.losses, found.tolist(), strict=True))
 
     def save(self, path: str, validation: dict[str, float]) -> None:
         """Write the network, see `lifter.model_file`."""
@@ -98,31 +97,55 @@ class Step:
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"network.{name}": tensor for name, tensor in self.net.state_dict().items()}
-        return tensors | adam_state(self._adam, self.net.named_parameters())
+        return tensors | adam_state(self._adam, self._part.named_parameters())
+
+    def _first_part(self) -> nn.Module:
+        """What of the network is trained first."""
+        return self.net
+
+    def _train(self, part: nn.Module) -> None:
+        """Train this part of the network and no other from now on, with an Adam of its own and, on a GPU, a graph."""
+        self.net.requires_grad_(False)
+        part.requires_grad_(True)
+        self.net.eval()
+        self._part = part
+        adam = new_adam(part.parameters(), self.config.learning_rate, self.device)
+        self._module, self._adam = self._fabric.setup(part, adam)
+        self._module.train()
+        self._run = fastest(self._eager, self._fabric, self, self._adam, self._kept)
 
     def _evaluate(self, p2d: Tensor, o: Tensor) -> Tensor:
-        """The losses of LOSSES, in that order."""
+        """The losses of `losses`, in that order."""
         true = geometry.forward(o, self.net.paths)
         if self._module.training and self._clean:
             p2d = torch.cat([true[: self._clean, :, ::2], p2d[self._clean :]])
-        found = self._module(p2d)
-        bones = true[:, 1:] - true[:, self.net.parents]
+        return torch.stack(self._losses(p2d, o, true))
+
+    def _losses(self, p2d: Tensor, o: Tensor, true: Tensor) -> list[Tensor]:
+        """Those of `losses`, for poses O whose joints are `true`."""
+        found: Prediction = self._module(p2d)
         errors = losses.joint_errors(found.p3d, true)
         unsure = found.log_error
-        return torch.stack(
-            [
-                losses.symmetry_loss(found.r, self._pairs),
-                losses.edge_length_loss(found.r, o[..., 0]),
-                losses.edge_direction_loss(found.d, nn.functional.normalize(bones, dim=-1)),
-                losses.position_loss(errors),
-                errors.new_zeros(()) if unsure is None else losses.expected_error_loss(unsure, errors),
-            ]
-        )
+        expected = errors.new_zeros(()) if unsure is None else losses.expected_error_loss(unsure, errors)
+        return [*self._pose_losses(found, o, true, errors), expected]
+
+    def _pose_losses(self, found: Prediction, o: Tensor, true: Tensor, errors: Tensor) -> list[Tensor]:
+        """Those of POSE_LOSSES; errors: `lifter.losses.joint_errors`."""
+        bones = true[:, 1:] - true[:, self.net.parents]
+        return [
+            losses.symmetry_loss(found.r, self._pairs),
+            losses.edge_length_loss(found.r, o[..., 0]),
+            losses.edge_direction_loss(found.d, nn.functional.normalize(bones, dim=-1)),
+            losses.position_loss(errors),
+        ]
+
+    def _total(self, found: Tensor) -> Tensor:
+        """What is made small, of the `losses`."""
+        return found[:3].sum() + self.config.position * found[3] + found[4]
 
     def _eager(self) -> None:
         found = self._evaluate(self._p2d, self._o)
-        total = found[:3].sum() + self.config.position * found[3] + found[4]
         self._adam.zero_grad()
-        self._fabric.backward(total)
+        self._fabric.backward(self._total(found))
         self._adam.step()
         self._kept.add(found)

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import torch
 from lightning_fabric import Fabric
 
+from lifter.cascade_step import CascadeStep
 from lifter.checkpoint import Checkpoints
 from lifter.config import Config
 from lifter.learner import Learner, NonFiniteError, learning_rate
@@ -91,7 +92,8 @@ def train(
     live = source or LiveSource(skeleton, config.seed, pin_memory=fabric.device.type == "cuda")
 
     def learner() -> Step:
-        return Step(fabric, skeleton, config, LOG_EVERY, VALIDATION_SAMPLES)
+        kind = CascadeStep if config.network == "cascade" else Step
+        return kind(fabric, skeleton, config, LOG_EVERY, VALIDATION_SAMPLES)
 
     return run(fabric, config, out, learner, live.batches, progress, tensorboard, LOG_EVERY, VALIDATE_EVERY)
 

@@ -1,6 +1,7 @@
 """The configuration of a run: read as it was written, the paper's values, and one line for each fault."""
 
 import itertools
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifter.config import OUTPUTS, PRESETS, Config, load_config
+from lifter.config import OUTPUTS, PRESETS, TARGETS, Config, load_config
 from lifter.run_config import PRECISIONS, SCHEDULES
 from posesynth.errors import InputError
 
@@ -21,24 +22,32 @@ def configs() -> st.SearchStrategy[Config]:
 
     texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
     paths = texts.filter(lambda text: text.isprintable() and text == text.strip())
-    return st.builds(
-        Config,
-        skeleton=paths,
-        seed=st.integers(0, 2**64 - 1),
-        steps=st.integers(1, 10**9),
-        batch=st.integers(2, 10**6),
-        output=st.sampled_from(OUTPUTS),
-        width=st.integers(1, 2**14),
-        blocks=st.integers(0, 64),
-        learning_rate=st.floats(1e-12, 10),
-        schedule=st.sampled_from(SCHEDULES),
-        position=share(1000),
-        noise=share(1),
-        missing=share(0.9),
-        clean=share(1),
-        precision=st.sampled_from(PRECISIONS),
-        init=st.just("") | paths,
+    own = st.fixed_dictionaries({"output": st.sampled_from(OUTPUTS), "position": share(1000)}) | st.fixed_dictionaries(
+        {
+            "network": st.just("cascade"),
+            "stages": st.integers(1, 16),
+            "targets": st.sampled_from(TARGETS),
+            "dropout": share(0.9),
+        }
     )
+    shared = st.fixed_dictionaries(
+        {
+            "skeleton": paths,
+            "seed": st.integers(0, 2**64 - 1),
+            "steps": st.integers(16, 10**9),
+            "batch": st.integers(2, 10**6),
+            "width": st.integers(1, 2**14),
+            "blocks": st.integers(0, 64),
+            "learning_rate": st.floats(1e-12, 10),
+            "schedule": st.sampled_from(SCHEDULES),
+            "noise": share(1),
+            "missing": share(0.9),
+            "clean": share(1),
+            "precision": st.sampled_from(PRECISIONS),
+            "init": st.just("") | paths,
+        }
+    )
+    return st.tuples(shared, own).map(lambda both: Config(**both[0], **both[1]))
 
 
 @given(configs())
@@ -64,6 +73,14 @@ def test_the_paper_preset_has_the_values_of_the_paper():
     assert (paper.position, paper.noise, paper.missing, paper.clean) == (0, 0, 0, 0)
 
 
+def test_the_evoskeleton_preset_has_the_values_of_its_code():
+    preset = PRESETS["evoskeleton"]
+    assert (preset.network, preset.targets, preset.stages, preset.blocks) == ("cascade", "joints", 2, 2)
+    assert (preset.width, preset.dropout) == (1024, 0.5)
+    assert (preset.learning_rate, preset.schedule) == (1e-3, "constant")
+    assert (preset.noise, preset.missing, preset.clean) == (0, 0, 0)
+
+
 def test_what_a_file_does_not_name_is_that_of_the_base(tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text("steps: 7\n")
@@ -82,7 +99,7 @@ def test_a_skeleton_beside_the_file_is_meant_from_there(tmp_path):
 
 # text of the file -> what its one line says after the file's name
 WRONG = {
-    "steps: 5\nstepps: 6\n": ":2:1: stepps: unknown key; expected skeleton, seed",
+    "steps: 5\nstepps: 6\n": ":2:1: stepps: unknown key; expected one of 19 keys; did you mean 'steps'?",
     "bacth: 6\n": "did you mean 'batch'?",
     "steps: 0\n": ":1:8: steps: '0' is no such number; expected a whole number from 1",
     "steps: 1.5\n": ":1:8: steps",
@@ -100,6 +117,10 @@ WRONG = {
     "width: 0\n": ":1:8: width",
     "blocks: 65\n": ":1:9: blocks",
     "output: Depth\n": ":1:9: output: 'Depth' is unknown; expected depth or angles; did you mean 'depth'?",
+    "network: cascades\n": "did you mean 'cascade'?",
+    "stages: 0\n": ":1:9: stages: '0' is no such number",
+    "targets: depth\n": ":1:10: targets: 'depth' is unknown; expected joints or bones",
+    "dropout: 1\n": ":1:10: dropout: 1 is out of bounds",
     "schedule: one_cycle\n": "did you mean 'one-cycle'?",
     "precision: fp16\n": ":1:12: precision",
     "learning_rate: 0\n": ":1:16: learning_rate: 0 is out of bounds",
@@ -153,8 +174,12 @@ VALUES: dict[str, list[Any]] = {
     "steps": [0, 10**9 + 1, 2.0],
     "batch": [1, 10**6 + 1],
     "output": ["Depth", 3, ["depth"]],
+    "network": ["Cascade", None],
     "width": [0, 2**14 + 1],
     "blocks": [-1, 65],
+    "stages": [0, 17, 2.0],
+    "targets": ["depth", ["joints"]],
+    "dropout": [-0.1, 0.91, "half"],
     "learning_rate": [0.0, 11, float("nan"), float("inf"), "fast", True],
     "schedule": ["cosine"],
     "position": [-1, 1001],
@@ -179,3 +204,45 @@ def test_a_value_that_cannot_be_is_one_line_in_python_too(name, value):
 
 def test_every_field_has_its_wrong_values():
     assert VALUES.keys() == asdict(Config()).keys()
+
+
+@pytest.mark.parametrize(
+    ("network", "values"),
+    [
+        ("residual", {"stages": 3}),
+        ("residual", {"targets": "bones"}),
+        ("residual", {"dropout": 0.5}),
+        ("cascade", {"output": "angles"}),
+        ("cascade", {"position": 0.5}),
+    ],
+)
+def test_what_means_nothing_to_a_network_is_refused(network, values):
+    (name,) = values
+    with pytest.raises(InputError) as caught:
+        Config(network=network, **values)
+    (line,) = caught.value.lines
+    assert re.fullmatch(f"{name}: is .*, which means nothing to network {network}; expected .*, or network .*", line)
+
+
+def test_each_stage_has_a_step_at_least():
+    Config(network="cascade", stages=3, steps=3)
+    with pytest.raises(InputError, match=r"^steps: is 2 for 3 stages; expected one for each at least$"):
+        Config(network="cascade", stages=3, steps=2)
+
+
+@given(st.integers(1, 16), st.integers(0, 500))
+def test_the_stages_share_the_steps_and_each_begins_its_schedule_anew(stages, more):
+    steps = stages + more
+    config = Config(network="cascade", stages=stages, steps=steps)
+    by_stage = [[step for step in range(steps) if config.stage_of(step) == k] for k in range(stages)]
+    assert [step for part in by_stage for step in part] == list(range(steps))
+    assert max(map(len, by_stage)) - min(map(len, by_stage)) <= 1
+    for part in by_stage:
+        assert [config.phase(step) for step in part] == [(i, len(part)) for i in range(len(part))]
+    assert config.stage_of(steps) == stages - 1
+
+
+def test_a_residual_network_is_one_stage():
+    config = Config(steps=7)
+    assert {config.stage_of(step) for step in range(7)} == {0}
+    assert [config.phase(step) for step in range(7)] == [(step, 7) for step in range(7)]

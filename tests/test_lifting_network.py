@@ -11,7 +11,7 @@ from strategies import skeletons
 
 import posesynth
 from lifter import geometry, losses
-from lifter.networks.lifting import LiftingNet
+from lifter.networks.residual import ResidualNet
 
 QUADRUPED = posesynth.load_skeleton("quadruped")
 PARENTS = QUADRUPED.parents.tolist()
@@ -21,9 +21,9 @@ def made(count: int = 64, seed: int = 0) -> posesynth.Batch:
     return posesynth.sample(QUADRUPED, seed, 0, count, extras=("p3d",))
 
 
-def net(output: str, **sizes: int) -> LiftingNet:
+def net(output: str, **sizes: int) -> ResidualNet:
     torch.manual_seed(0)
-    return LiftingNet(PARENTS, **{"width": 32, "blocks": 2, **sizes}, output=output).eval()
+    return ResidualNet(PARENTS, **{"width": 32, "blocks": 2, **sizes}, output=output).eval()
 
 
 @settings(deadline=None, max_examples=30)
@@ -91,7 +91,7 @@ def test_expected_error_loss_is_least_at_the_mean_error() -> None:
 
 
 def test_paper_network_has_the_papers_layers() -> None:
-    paper = LiftingNet(PARENTS, output="angles")
+    paper = ResidualNet(PARENTS, output="angles")
     assert (paper.first.in_features, paper.first.out_features) == (32, 1024)
     assert (paper.last.in_features, paper.last.out_features) == (1024, 45)
     kinds = [[type(layer).__name__ for layer in block.layers] for block in paper.blocks]

@@ -8,7 +8,7 @@ import torch
 import posesynth
 from lifter import geometry, losses
 from lifter.config import PRESETS, Config
-from lifter.networks.lifting import LiftingNet
+from lifter.networks.residual import ResidualNet
 from lifter.sources import LiveSource
 from lifter.step import Step
 from lifter.training import LOG_EVERY, VALIDATION_SAMPLES, _resolved, new_fabric
@@ -25,7 +25,7 @@ def bare(config: Config) -> Work:
     batch = posesynth.sample(skeleton, 0, 0, config.batch)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     p2d, o = (torch.from_numpy(array).to(device) for array in (batch.p2d, batch.o))
-    net = LiftingNet(skeleton.parents.tolist(), config.width, config.blocks, config.output).to(device)
+    net = ResidualNet(skeleton.parents.tolist(), config.width, config.blocks, config.output).to(device)
     adam = torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
     pairs = torch.tensor(skeleton.symmetric).to(device)
     bf16 = new_fabric(config)._precision.precision == "bf16-mixed"
