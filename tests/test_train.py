@@ -29,7 +29,7 @@ pytest.importorskip("safetensors")
 import posesynth  # noqa: E402
 from lifter import training  # noqa: E402
 from lifter.checkpoint import Checkpoints, load_tensors, save_tensors  # noqa: E402
-from lifter.config import Config, load_config  # noqa: E402
+from lifter.config import NETWORKS, Config, load_config  # noqa: E402
 from lifter.learner import learning_rate  # noqa: E402
 from lifter.log import TensorBoardLog  # noqa: E402
 from lifter.model_file import load_model  # noqa: E402
@@ -545,8 +545,9 @@ def test_what_a_run_began_with_is_told_in_its_files_and_stays_so(whole, children
 # --- several ranks
 
 
-def test_two_ranks_take_the_samples_of_one_and_end_with_equal_weights(children, tmp_path):
-    config = TINY.with_values(steps=6)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_two_ranks_take_the_samples_of_one_and_end_with_equal_weights(network, children, tmp_path):
+    config = TINY.with_values(steps=6, network=network)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

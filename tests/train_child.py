@@ -20,10 +20,10 @@ from lifter.cli import main as lifter_main
 Command = dict[str, Any]
 
 
-def recording(path: str) -> type[training.Step]:
+def recording(path: str, kind: Any) -> Any:
     """A step that writes what it was given, and what it came to, at its last `state`."""
 
-    class Recording(training.Step):
+    class Recording(kind):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             self.seen: list[torch.Tensor] = []
@@ -35,8 +35,15 @@ def recording(path: str) -> type[training.Step]:
         def state(self) -> dict[str, torch.Tensor]:
             if self.seen:
                 weights = {name: weight.detach().numpy() for name, weight in self.net.named_parameters()}
-                np.savez(path, p2d=torch.stack(self.seen).numpy(), **weights)
-            return super().state()
+                frozen = getattr(self.net, "stages", [])[:-1]
+                buffers = {
+                    f"frozen{k}.{name}": b.numpy()
+                    for k, stage in enumerate(frozen)
+                    for name, b in stage.named_buffers()
+                }
+                np.savez(path, p2d=torch.stack(self.seen).numpy(), **weights, **buffers)
+            found: dict[str, torch.Tensor] = super().state()
+            return found
 
     return Recording
 
@@ -49,7 +56,8 @@ def run(command: Command) -> int:
     for name, value in command.get("faster", {}).items():
         setattr(training, name, value)
     if "record" in command:
-        training.Step = recording(command["record"])  # type: ignore[misc]
+        training.Step = recording(command["record"], training.Step)  # type: ignore[misc]
+        training.CascadeStep = recording(command["record"], training.CascadeStep)  # type: ignore[misc]
     try:
         lifter_main(command["args"])
     except SystemExit as leave:

@@ -24,6 +24,7 @@ SECTIONS = {
     "start": "storage",
     "training": "training",
     "adaptation": "adaptation",
+    "cascade": "cascade",
     "limit": "limit",
     "images": "images",
 }
