@@ -105,8 +105,6 @@ class Step:
 
     def _train(self, part: nn.Module) -> None:
         """Train this part of the network and no other from now on, with an Adam of its own and, on a GPU, a graph."""
-        self.net.requires_grad_(False)
-        part.requires_grad_(True)
         self.net.eval()
         self._part = part
         adam = new_adam(part.parameters(), self.config.learning_rate, self.device)

@@ -15,8 +15,9 @@ from .measure import table
 
 STEPS = int(os.environ.get("CASCADE_STEPS", "1000"))
 WIDTH = int(os.environ.get("CASCADE_WIDTH", "384"))
+SEED = int(os.environ.get("CASCADE_SEED", "0"))
 POSES = 20_000
-PLAIN = Config(skeleton="human", steps=STEPS, width=WIDTH, noise=0.0, missing=0.0, clean=0.0)
+PLAIN = Config(skeleton="human", seed=SEED, steps=STEPS, width=WIDTH, noise=0.0, missing=0.0, clean=0.0)
 ONE = PLAIN.with_values(network="cascade", stages=1, blocks=4)
 TWO = PLAIN.with_values(network="cascade", stages=2, blocks=2)
 RUNS = {
@@ -25,6 +26,7 @@ RUNS = {
     "1 stage of 4 blocks, joints": ONE,
     "2 stages of 2 blocks, joints": TWO,
     "2 stages of 2 blocks, bones": TWO.with_values(targets="bones"),
+    "2 stages of 2 blocks, joints, dropout 0.5": TWO.with_values(dropout=0.5),
     "2 stages of 2 blocks, joints, dropout 0.5, constant rate (as `evoskeleton`)": TWO.with_values(
         dropout=0.5, schedule="constant"
     ),
@@ -48,4 +50,4 @@ def cascade() -> None:
         parameters = sum(parameter.numel() for parameter in model._net.parameters())
         rows.append((name, f"{parameters:,}", *losses, f"{error:.4f}", f"{done.seconds:.0f}"))
     head = ("network", "parameters", "L_sym", "L_el", "L_ed", "position", "P-MPJPE", "s")
-    print(f"{PLAIN.samples:,} samples each, width {WIDTH}.\n\n{table(head, rows)}")
+    print(f"{PLAIN.samples:,} samples each, width {WIDTH}, seed {SEED}.\n\n{table(head, rows)}")
