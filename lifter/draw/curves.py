@@ -28,6 +28,7 @@ LOSSES = {
     "L_el": _Loss("lengths: mean squared error", 0.0, 0.01),
     "L_sym": _Loss("symmetric lengths: mean squared difference", 0.0, 0.001),
     "position": _Loss("positions: mean distance, in longest edges", 0.0, None),
+    "residual": _Loss("a cascade's target: mean squared error", 0.0, None),
     "reconstruction": _Loss("images: mean squared difference, in [0, 1]", 0.0, 0.005),
     "heatmap": _Loss("heatmaps: weighted cross entropy, equation 2", 0.0, None),
     "landmark": _Loss("landmarks: mean squared difference, in image sizes", 0.0, 0.001),
