@@ -8,6 +8,7 @@ import numpy as np
 from posesynth.motion.amc import read_amc
 from posesynth.motion.bvh import read_bvh
 from posesynth.motion.clip import FARTHEST, Motion, fault
+from posesynth.motion.deepmimic import read_deepmimic
 from posesynth.motion.label3d import read_label3d
 from posesynth.motion.tables import read_npy, read_npz, read_table
 from posesynth.yaml_source import quote
@@ -18,10 +19,10 @@ def load_motion(
 ) -> Motion:
     """Read joint positions from a motion file.
 
-    ``.bvh``; ``.amc`` (its skeleton is `asf`, or the ``.asf`` beside it); ``.csv`` and ``.txt``
-    tables; ``.npz`` with ``positions`` (T, J, 3) and ``names``; ``.npy`` (T, J, 3); ``.mat`` of
-    Label3D.  `names` are the
-    joints of a table or array that carries no names itself, in the order of its columns.
+    ``.bvh``; ``.amc`` (its skeleton is `asf`, or the ``.asf`` beside it); ``.csv`` and ``.txt`` tables; ``.npz`` with
+    ``positions`` (T, J, 3) and ``names``; ``.npy`` (T, J, 3); ``.mat`` of Label3D; ``.json`` or ``.txt`` of DeepMimic
+    (its character is `asf`, or the file beside it).  `names` are the joints of a table or array that carries no
+    names itself, in the order of its columns.
 
     Raises InputError, one line that begins with ``file:line:``, for a file that cannot be read.
     """
@@ -42,6 +43,8 @@ def _read(path: str, names: Sequence[str] | None, asf: str | None) -> Motion:
         return read_bvh(path)
     if ending == ".amc":
         return read_amc(path, asf)
+    if ending == ".json" or (ending == ".txt" and _is_json(path)):
+        return read_deepmimic(path, asf)
     if ending in (".csv", ".txt"):
         return read_table(path, names)
     if ending == ".npz":
@@ -50,6 +53,14 @@ def _read(path: str, names: Sequence[str] | None, asf: str | None) -> Motion:
         return read_npy(path, names)
     if ending == ".mat":
         return read_label3d(path, names)
-    raise fault(
-        path, None, f"unknown kind of motion file '{ending}'; expected .bvh, .amc, .csv, .txt, .npz, .npy or .mat"
-    )
+    known = ".bvh, .amc, .csv, .txt, .json, .npz, .npy or .mat"
+    raise fault(path, None, f"unknown kind of motion file '{ending}'; expected {known}")
+
+
+def _is_json(path: str) -> bool:
+    """Whether a text begins with a brace, as no table does; one that cannot be read is left to its reader."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+    except (OSError, ValueError):
+        return False
