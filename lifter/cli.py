@@ -135,7 +135,11 @@ def predict(images: tuple[str, ...], out: str, **options: Any) -> None:
 @click.option("--model", default="quadruped", show_default=True, help="A shipped model, a run, or a .safetensors file.")
 @click.option("--map", "joint_map", metavar="NAME|FILE", help="A joint map, as for posesynth coverage.")
 @click.option(
-    "--views", type=click.Choice(["any", "filmed"]), default="any", show_default=True, help="Of SO(3), or as filmed."
+    "--views",
+    type=click.Choice(["any", "filmed", "perspective"]),
+    default="any",
+    show_default=True,
+    help="Of SO(3), as filmed, or as filmed by a camera at 4 to 6 m (with --unit).",
 )
 @click.option("--views-per-frame", type=Size(1), default=8, show_default=True, help="How often each frame is seen.")
 @click.option("--frames-every", type=Size(1), default=1, show_default=True, help="One frame in so many is used.")
