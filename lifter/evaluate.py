@@ -297,8 +297,8 @@ def _camera(found: Evaluation) -> list[str]:
     if found.views != "perspective":
         return []
     return [
-        "camera: pinhole, its distance uniform; it looks at the mean of the joints, whose depth is 1, so that the image",
-        "        has the truth's scale there; the truth is in the camera's axes, errors are as in orthographic views",
+        "camera: pinhole, its distance uniform; it looks at the mean of the joints, whose depth is 1: there the",
+        "        image has the scale of the truth, which is in the camera's axes; errors are as in orthographic views",
     ]
 
 
