@@ -5,9 +5,7 @@ quaternion w x y z (spherical), an angle in radians about z (revolute) or nothin
 ``Attach`` in its parent's axes.  The files may hold trailing commas, which JSON forbids.
 """
 
-import json
 import os
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posesynth.errors import shown
-from posesynth.motion.clip import FARTHEST, Motion, check_size, fault, read_text
+from posesynth.motion.clip import Motion, check_size, fault
+from posesynth.motion.documents import is_number, read_document
 from posesynth.motion.rotation import about
 from posesynth.yaml_source import quote
 
@@ -25,13 +24,13 @@ WIDTHS = {"none": 7, "spherical": 4, "revolute": 1, "fixed": 0}  # numbers of a 
 _EXPECTED = "expected a DeepMimic clip with Frames, or a character with Skeleton"
 
 
-def read_deepmimic(path: str, character: str | None = None) -> Motion:
-    """Positions of every joint in metres, y up, named as the character names them.
+def read_deepmimic(path: str, document: dict[str, Any], character: str | None = None) -> Motion:
+    """Positions of every joint of the clip in a document, in metres, y up, named as the character names them.
 
     Without `character` it is the file beside the clip, or in the folder ``characters`` next to the clip's, that has the
     beginning of the clip's name: ``humanoid3d.txt`` for ``humanoid3d_walk.txt``.
     """
-    frames = _document(path).get("Frames")
+    frames = document.get("Frames")
     if not isinstance(frames, list) or not frames:
         raise fault(path, None, f"no list Frames; {_EXPECTED}")
     joints = _joints(character if character is not None else _beside(path))
@@ -42,7 +41,7 @@ def read_deepmimic(path: str, character: str | None = None) -> Motion:
             found = f"{len(frame)} numbers" if isinstance(frame, list) else shown(frame)
             raise fault(path, None, f"Frames[{n}]: {found}; expected {width} for this character")
         for value in frame:
-            if not _is_number(value):
+            if not is_number(value):
                 raise fault(path, None, f"Frames[{n}]: {shown(value)} is not a finite number; expected numbers")
     values = np.array(frames, dtype=np.float64)
     return Motion(
@@ -98,7 +97,7 @@ def _joints(path: str) -> list[_Joint]:
             key: entry.get(key, 0.0) for key in (f"Attach{theta}{axis}" for theta in ("", "Theta") for axis in "XYZ")
         }
         for key, value in numbers.items():
-            if not _is_number(value):
+            if not is_number(value):
                 raise fault(path, None, f"{where}.{key}: {shown(value)}; expected a number")
             if "Theta" in key and value != 0:
                 raise fault(path, None, f"{where}.{key}: {shown(value)}; expected 0, turned joints are not read")
@@ -145,19 +144,7 @@ def _turns(path: str, name: str, quaternions: Array) -> Array:
 
 
 def _document(path: str) -> dict[str, Any]:
-    text = "\n".join(read_text(path))
-    # A comma before a bracket becomes a space; what stands in quotes is passed over.
-    text = re.sub(r'"(?:[^"\\\n]|\\.)*"|,(?=\s*[\]}])', lambda found: found[0] if found[0] != "," else " ", text)
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise fault(path, error.lineno, f"not JSON: {error.msg}, column {error.colno}; {_EXPECTED}") from None
-    except (RecursionError, ValueError):  # ValueError: a whole number of thousands of digits
-        raise fault(path, None, f"not JSON that can be read; {_EXPECTED}") from None
+    document = read_document(path)
     if not isinstance(document, dict):
         raise fault(path, None, f"{shown(document)}; {_EXPECTED}")
     return document
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < FARTHEST  # nor NaN
