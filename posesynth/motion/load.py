@@ -24,8 +24,8 @@ def load_motion(
 
     ``.bvh``; ``.amc`` (its skeleton is `asf`, or the ``.asf`` beside it); ``.csv`` and ``.txt`` tables; ``.npz`` with
     ``positions`` (T, J, 3) and ``names``; ``.npy`` (T, J, 3); ``.mat`` of Label3D; ``.json`` or ``.txt`` of DeepMimic
-    (its character is `asf`, or the file beside it); ``.json`` of FreiHAND and RHD.  `names` are the joints of a table or
-    array that carries no names itself, in the order of its columns.
+    (its character is `asf`, or the file beside it); ``.json`` of FreiHAND and RHD.  `names` are the joints of a table
+    or array that carries no names itself, in the order of its columns.
 
     Raises InputError, one line that begins with ``file:line:``, for a file that cannot be read.
     """

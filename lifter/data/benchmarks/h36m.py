@@ -1,7 +1,7 @@
 """Human3.6M as VideoPose3D keeps it: 3D in the world in one NPZ, a detector's 2D of all four cameras in another.
 
-``positions_3d``: subject -> action -> (T, 32, 3) float32, metres, z up, 50 frames a second.  ``positions_2d``: so, too, each
-a list of (T or more, 17, 2) pixels, one for each camera.  Both are pickled dicts, read by `unpickle`.
+``positions_3d``: subject -> action -> (T, 32, 3) float32, metres, z up, 50 frames a second.  ``positions_2d``: the
+same, each a list of (T or more, 17, 2) pixels, one for each camera.  Both are pickled dicts, read by `unpickle`.
 """
 
 import os

@@ -45,7 +45,10 @@ class Camera:
         return np.asarray((points - np.array(self.place)) @ self.turn)
 
     def project(self, points: Array) -> Array:
-        """(..., 2) pixels of points (..., 3) in the camera's frame; NaN behind it."""
+        """(..., 2) pixels of points (..., 3) in the camera's frame; NaN behind it.
+
+        The distortion is Human3.6M's own; in OpenCV's its tangential terms in x y, x^2 and y^2 are twice as large.
+        """
         depth = points[..., 2:]
         flat = points[..., :2] / np.where(depth > 0, depth, np.nan)
         square = (flat**2).sum(-1, keepdims=True)
