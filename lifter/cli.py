@@ -148,7 +148,7 @@ def predict(images: tuple[str, ...], out: str, **options: Any) -> None:
 @click.option("--frames-every", type=Size(1), default=1, show_default=True, help="One frame in so many is used.")
 @click.option("--noise", type=float, default=0.0, show_default=True, help="Of the 2D, as a share of the body's length.")
 @click.option("--missing", type=float, default=0.0, show_default=True, help="Probability that a joint is hidden.")
-@click.option("--unit", type=click.Choice(["m", "cm", "mm"]), help="Of the motion's coordinates.")
+@click.option("--unit", type=click.Choice(["m", "cm", "mm", "cmu"]), help="Of the motion; cmu: as CMU's files are.")
 @click.option("--seed", type=Size(0, 2**64), default=0, show_default=True, help="Of views, noise and hidden joints.")
 @click.option("--json", "json_file", metavar="FILE", help="A new file for the table as JSON, too.")
 def evaluate(

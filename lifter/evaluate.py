@@ -20,9 +20,9 @@ from posesynth.errors import InputError, shown, whole_number
 from posesynth.skeleton import Skeleton
 
 Array = NDArray[np.float64]
-Unit = Literal["m", "cm", "mm"]
+Unit = Literal["m", "cm", "mm", "cmu"]
 
-MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
+MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "cmu": 25.4 / 0.45}  # CMU's lengths are inches times 0.45
 NEAR = 0.3  # of the body length: for a person near the 150 mm that MPI-INF-3DHP calls correct
 STEPS = np.linspace(0, NEAR, 31)
 MOST_VIEWS = 1000  # of a frame
@@ -153,9 +153,9 @@ def evaluate(
     seed = whole_number("seed", seed, 0)
     noise, missing = _share("noise", noise), _share("missing", missing)
     if unit is not None and unit not in MILLIMETRES:
-        raise InputError(f"unit: is {shown(unit)}; expected m, cm or mm, or none where it is not known")
+        raise InputError(f"unit: is {shown(unit)}; expected m, cm, mm or cmu, or none where it is not known")
     if views == "perspective" and unit is None:
-        raise InputError("unit: is not given; expected m, cm or mm, as a camera 4 to 6 m away needs to know")
+        raise InputError("unit: is not given; expected m, cm, mm or cmu, as a camera 4 to 6 m away needs to know")
     if isinstance(motions, str):
         raise InputError(f"motions: is {shown(motions)}; expected a list of files")
     # A run may be called what a baseline is called.

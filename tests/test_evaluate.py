@@ -151,6 +151,12 @@ def test_units_only_change_lengths_by_their_ratio(tmp_path: Path, clips: list[st
     np.testing.assert_allclose(metres.body_lengths["clip0.npz"], 1000 * raw.body_lengths["clip0.npz"])
 
 
+def test_cmus_unit_is_an_inch_through_0_45(tmp_path: Path) -> None:
+    positions = np.array([[[0, 0, 0], [0, -0.45, 0], [0, -0.45, 0.1], [0.1, 0, 0], [0, 0, 0.1]]] * 3)
+    found = run(Stub(flat), [write(tmp_path / "clip.npz", positions)], unit="cmu")
+    assert found.body_lengths["clip.npz"] == pytest.approx(25.4)
+
+
 def test_the_body_length_is_the_mean_longest_edge(clips: list[str]) -> None:
     longest = [
         max(np.linalg.norm(pose[j] - pose[SKELETON.parents[j]]) for j in range(1, 5)) for pose in poses(0).astype(float)
@@ -486,8 +492,8 @@ joints:
     [
         ({"views": "filmd"}, "views: is 'filmd'; expected 'any' or 'filmed' or 'perspective'; did you mean 'filmed'?"),
         ({"views": None}, "views: is None"),
-        ({"views": "perspective"}, "unit: is not given; expected m, cm or mm"),
-        ({"unit": "inch"}, "unit: is 'inch'; expected m, cm or mm"),
+        ({"views": "perspective"}, "unit: is not given; expected m, cm, mm or cmu"),
+        ({"unit": "inch"}, "unit: is 'inch'; expected m, cm, mm or cmu"),
         ({"noise": -0.1}, "noise: is -0.1; expected a share"),
         ({"noise": float("nan")}, "noise: is nan"),
         ({"noise": True}, "noise: is True"),
@@ -550,3 +556,15 @@ def test_the_real_dog_stands_where_it_was_measured_before(monkeypatch: pytest.Mo
     assert found.row("lookup").p_mpjpe == pytest.approx(47, abs=5)
     filmed = evaluate(Stub(flat, skeleton=dog), paths, views="filmed", **options)
     assert filmed.row("lookup").p_mpjpe < found.row("lookup").p_mpjpe
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no real samples beside the checkout (POSESYNTH_DATA)")
+def test_real_hands_are_motion() -> None:
+    hand = load_skeleton("hand")
+    path = str(DATA / "format_samples" / "rhd" / "test_rhd.json")
+    found = evaluate(Stub(flat, skeleton=hand), [path], joint_map="hand-rhd", unit="mm", views="perspective")
+    assert len(found.joints) == 21
+    assert found.row().poses == 24
+    assert found.body_lengths["test_rhd.json"] == pytest.approx(85, abs=15)  # a metacarpal
+    assert 10 < found.row("depth 0").p_mpjpe < 30
+    assert 10 < found.row("lookup (synthetic)").p_mpjpe < 30
