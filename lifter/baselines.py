@@ -1,4 +1,4 @@
-"""What anybody has without a lifter: the 2D laid flat, a mean pose, and the nearest of many real views.
+"""What anybody has without a lifter: the 2D laid flat, a mean pose, and the nearest of many views, real or synthetic.
 
 Poses that are given and found are in units of their longest edge, like those of a lifter: (N, 3), x right, y away
 from the camera, z up.  Of a view that shows fewer than two joints nothing is found (NaN), as of a lifter.
@@ -7,7 +7,9 @@ from the camera, z up.  Of a view that shows fewer than two joints nothing is fo
 import numpy as np
 from numpy.typing import NDArray
 
-from lifter.ground_truth import Views, draw_views
+from lifter.ground_truth import Views, draw_distances, draw_views, project
+from posesynth.kinematics import forward
+from posesynth.sampler import sample
 from posesynth.skeleton import Skeleton
 
 Array = NDArray[np.float64]
@@ -53,14 +55,16 @@ def mean_pose(poses: Array) -> Array | None:
 
 
 class Lookup:
-    """The nearest of 20,000 views of real poses (T, N, 3), by their 2D about its mean and at its own scale."""
+    """The nearest of 20,000 views of poses (T, N, 3), by their 2D about its mean and at its own scale."""
 
-    def __init__(self, poses: Array, views: Views, seed: list[int]) -> None:
+    def __init__(self, poses: Array, views: Views, seed: list[int], metre: float | None = None) -> None:
         whole, self._joints = _whole(poses)
         rng = np.random.default_rng(seed)
         chosen = rng.integers(len(whole), size=LOOKUP_VIEWS) if len(whole) else np.zeros(0, int)
         self._poses = np.einsum("bij,bnj->bni", draw_views(rng, len(chosen), views), whole[chosen])
-        flat = self._poses[:, self._joints][..., [0, 2]]
+        about = self._poses[:, self._joints]
+        about = about - about.mean(1, keepdims=True)  # where the camera looks
+        flat = project(about, draw_distances(rng, len(chosen), views, metre))
         flat = flat - flat.mean(1, keepdims=True)
         flat = flat.astype(np.float32)
         self._x, self._z = flat[..., 0].T.copy(), flat[..., 1].T.copy()
@@ -90,6 +94,13 @@ class Lookup:
         count = np.maximum(seen.sum(1, keepdims=True), 1)
         size = seen @ self._square - ((seen @ self._x) ** 2 + (seen @ self._z) ** 2) / count
         return np.asarray((inner / np.sqrt(np.maximum(size, 1e-12))).argmax(axis=1))
+
+
+def synthetic_poses(skeleton: Skeleton, seed: int) -> Array:
+    """(LOOKUP_VIEWS, N, 3) poses drawn from the skeleton's ranges, upright, in units of the longest edge."""
+    drawn = sample(skeleton, seed=seed, start=0, stop=LOOKUP_VIEWS, extras=("o_up",)).o_up
+    assert drawn is not None
+    return forward(drawn, skeleton).astype(np.float64)
 
 
 def _whole(poses: Array) -> tuple[Array, Mask]:

@@ -132,27 +132,57 @@ def predict(images: tuple[str, ...], out: str, **options: Any) -> None:
 
 
 @lifter.command()
-@click.argument("motions", nargs=-1, required=True, metavar="MOTION...")
+@click.argument("motions", nargs=-1, metavar="[MOTION...]")
+@click.option("--protocol", metavar="NAME", help="A published one, on --data: h36m-p1, h36m-p2 or 3dhp.")
+@click.option("--data", metavar="FOLDER", help="Where the protocol's files are.")
+@click.option("--detections", metavar="FILE", help="A detector's 2D for h36m, in place of the true 2D.")
 @click.option("--model", default="quadruped", show_default=True, help="A shipped model, a run, or a .safetensors file.")
 @click.option("--map", "joint_map", metavar="NAME|FILE", help="A joint map, as for posesynth coverage.")
 @click.option(
-    "--views", type=click.Choice(["any", "filmed"]), default="any", show_default=True, help="Of SO(3), or as filmed."
+    "--views",
+    type=click.Choice(["any", "filmed", "perspective"]),
+    default="any",
+    show_default=True,
+    help="Of SO(3), as filmed, or as filmed by a camera at 4 to 6 m (with --unit).",
 )
 @click.option("--views-per-frame", type=Size(1), default=8, show_default=True, help="How often each frame is seen.")
 @click.option("--frames-every", type=Size(1), default=1, show_default=True, help="One frame in so many is used.")
 @click.option("--noise", type=float, default=0.0, show_default=True, help="Of the 2D, as a share of the body's length.")
 @click.option("--missing", type=float, default=0.0, show_default=True, help="Probability that a joint is hidden.")
-@click.option("--unit", type=click.Choice(["m", "cm", "mm"]), help="Of the motion's coordinates.")
+@click.option("--unit", type=click.Choice(["m", "cm", "mm", "cmu"]), help="Of the motion; cmu: as CMU's files are.")
 @click.option("--seed", type=Size(0, 2**64), default=0, show_default=True, help="Of views, noise and hidden joints.")
 @click.option("--json", "json_file", metavar="FILE", help="A new file for the table as JSON, too.")
-def evaluate(motions: tuple[str, ...], model: str, json_file: str | None, **options: Any) -> None:
-    """Measure a model on real 3D motion, seen by virtual cameras: MPJPE, P-MPJPE, PCK, AUC, reprojection."""
+def evaluate(
+    motions: tuple[str, ...],
+    protocol: Any,
+    data: str | None,
+    detections: str | None,
+    model: str,
+    json_file: str | None,
+    **options: Any,
+) -> None:
+    """Measure a model on real 3D motion, seen by virtual cameras: MPJPE, P-MPJPE, PCK, AUC, reprojection.
+
+    With --protocol, on a benchmark's own recordings and by its own rules.
+    """
     from lifter.evaluate import evaluate as run
+    from lifter.protocols import run_protocol
 
     if json_file is not None:
         _check_new(json_file)
+    if protocol is not None:
+        _check_protocol(motions, data, options)
+    elif data is not None or detections is not None:
+        raise InputError("--data, --detections: are given without --protocol; expected it, or motion files alone")
+    elif not motions:
+        raise InputError("MOTION: none given; expected at least one file, or --protocol with --data")
     load, _ = _pipeline()
-    found = run(load(model), motions, **options)
+    found: Any
+    if protocol is None:
+        found = run(load(model), motions, **options)
+    else:
+        every = options["frames_every"]
+        found = run_protocol(load(model), protocol, str(data), frames_every=every, detections=detections)
     print(found.table())
     if json_file is not None:
         _write_json(json_file, found.json())
@@ -236,6 +266,19 @@ def _predict(
 
         track = run(found, frames, out, boxes or one, min_confidence, f".{ending}", show)
     print("\n".join(describe(found, track, frames, boxes or one, min_confidence, out)))
+
+
+def _check_protocol(motions: tuple[str, ...], data: str | None, options: dict[str, Any]) -> None:
+    """InputError for what a protocol leaves no choice of."""
+    if motions:
+        raise InputError(f"{motions[0]}: is given with --protocol; expected --data alone, the folder of its files")
+    if data is None:
+        raise InputError("--data: is not given; expected the folder of the protocol's files")
+    context = click.get_current_context()
+    for name in options.keys() - {"frames_every"}:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = "map" if name == "joint_map" else name.replace("_", "-")
+            raise InputError(f"--{option}: is given with --protocol; expected none, the protocol says it")
 
 
 def _check_new(path: str) -> None:

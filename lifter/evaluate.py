@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter import metrics
-from lifter.baselines import LOOKUP_VIEWS, Lookup, laid_flat, mean_pose
+from lifter.baselines import LOOKUP_VIEWS, Lookup, laid_flat, mean_pose, synthetic_poses
 from lifter.ground_truth import VIEWS, Clip, Seen, Views, check_views, look, read_clips
 from posesynth.coverage.joint_map import JointMap, load_map
 from posesynth.errors import InputError, shown, whole_number
 from posesynth.skeleton import Skeleton
 
 Array = NDArray[np.float64]
-Unit = Literal["m", "cm", "mm"]
+Unit = Literal["m", "cm", "mm", "cmu"]
 
-MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
+MILLIMETRES = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "cmu": 25.4 / 0.45}  # CMU's lengths are inches times 0.45
 NEAR = 0.3  # of the body length: for a person near the 150 mm that MPI-INF-3DHP calls correct
 STEPS = np.linspace(0, NEAR, 31)
 MOST_VIEWS = 1000  # of a frame
-BASELINES = ("depth 0", "mean pose", "lookup")
+BASELINES = ("depth 0", "mean pose", "lookup", "lookup (synthetic)")
 LENGTHS = ("mpjpe", "n_mpjpe", "p_mpjpe")
 PLAIN = ("pck", "auc", "reprojection", "reprojection_fitted")
 
@@ -134,14 +134,15 @@ def evaluate(
     unit: Unit | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Measure a lifter on real motion, from ground-truth 2D: orthographic views of the motion's own 3D.
+    """Measure a lifter on real motion, from ground-truth 2D: views of the motion's own 3D.
 
     motions: files that `posesynth coverage` reads.  joint_map: how their joints are those of the skeleton (a map, its
-    file or a shipped one's name), or None: by name.  views: "any", uniform over all rotations, or "filmed", any yaw and
-    pitch within 30 degrees.  frames_every: one frame in so many is used, in each `views_per_frame` views.  noise:
-    standard deviation in 2D, as a share of the body length (the mean over the clip of each pose's longest edge).
-    missing: how likely each joint is hidden from the lifter; it is scored all the same.  unit: the motion's, which
-    brings errors to mm.
+    file or a shipped one's name), or None: by name.  views: "any", uniform over all rotations, "filmed", any yaw and
+    pitch within 30 degrees, both orthographic, or "perspective": filmed by a pinhole camera 4 to 6 m away that looks at
+    the mean of the joints, for which a unit is needed.  The truth is in the camera's axes.  frames_every: one frame in
+    so many is used, in each `views_per_frame` views.  noise: standard deviation in 2D, as a share of the body length
+    (the mean over the clip of each pose's longest edge).  missing: how likely each joint is hidden from the lifter; it
+    is scored all the same.  unit: the motion's, which brings errors to mm.
 
     Everything random depends on the seed and the place of a clip among the `motions` alone: all lifters see the same.
     Raises InputError, one line a fault, for files or options that will not do.
@@ -152,7 +153,9 @@ def evaluate(
     seed = whole_number("seed", seed, 0)
     noise, missing = _share("noise", noise), _share("missing", missing)
     if unit is not None and unit not in MILLIMETRES:
-        raise InputError(f"unit: is {shown(unit)}; expected m, cm or mm, or none where it is not known")
+        raise InputError(f"unit: is {shown(unit)}; expected m, cm, mm or cmu, or none where it is not known")
+    if views == "perspective" and unit is None:
+        raise InputError("unit: is not given; expected m, cm, mm or cmu, as a camera 4 to 6 m away needs to know")
     if isinstance(motions, str):
         raise InputError(f"motions: is {shown(motions)}; expected a list of files")
     # A run may be called what a baseline is called.
@@ -161,12 +164,14 @@ def evaluate(
     mapping = load_map(joint_map, skeleton) if isinstance(joint_map, str) else joint_map or JointMap()
     clips = read_clips(skeleton, [os.fspath(path) for path in motions], mapping, frames_every)
     scale = MILLIMETRES[unit] if unit else 1.0
+    metre = 1000 / MILLIMETRES[unit] if unit else None
+    drawn = synthetic_poses(skeleton, seed)
 
     measured = []  # (clip, method, body length, metric -> (B,))
     for c, clip in enumerate(clips):
-        methods = {name: _lift(lifter), **_baselines(skeleton, clips, c, views, seed)}
+        methods = {name: _lift(lifter), **_baselines(skeleton, clips, c, views, seed, metre, drawn)}
         found: dict[str, list[dict[str, Array]]] = {method: [] for method in methods}
-        for seen in look(clip, views, views_per_frame, noise, missing, [seed, c]):
+        for seen in look(clip, views, views_per_frame, noise, missing, [seed, c], metre):
             for method, predict in methods.items():
                 found[method].append(_score(predict(seen.p2d), seen, clip.body_length, posed=method != "mean pose"))
         for method, parts in found.items():
@@ -214,7 +219,7 @@ def _lift(lifter: Lifts) -> Callable[[Array], Array]:
 
 
 def _baselines(
-    skeleton: Skeleton, clips: list[Clip], c: int, views: Views, seed: int
+    skeleton: Skeleton, clips: list[Clip], c: int, views: Views, seed: int, metre: float | None, drawn: Array
 ) -> dict[str, Callable[[Array], Array]]:
     """Name -> what takes p2d (B, N, 2) to poses (B, N, 3) in units of the longest edge, for clip `c`."""
     methods: dict[str, Callable[[Array], Array]] = {"depth 0": lambda p2d: laid_flat(skeleton, p2d)}
@@ -223,10 +228,13 @@ def _baselines(
     mean = mean_pose(poses)
     if mean is not None:
         methods["mean pose"] = lambda p2d: np.broadcast_to(mean, (len(p2d), *mean.shape))
+    if metre is not None:  # in units of the longest edge, as the poses are
+        metre /= float(np.mean([clip.body_length for clip in others]))
     if len(clips) > 1:
-        lookup = Lookup(poses, views, [seed, c, 3])
+        lookup = Lookup(poses, views, [seed, c, 3], metre)
         if len(lookup):
             methods["lookup"] = lookup.find
+    methods["lookup (synthetic)"] = Lookup(drawn, views, [seed, c, 5], metre).find
     return methods
 
 
@@ -272,14 +280,25 @@ def _rules(found: Evaluation) -> list[str]:
     lengths = ", ".join(f"{clip} {_length(value, found.unit)}" for clip, value in found.body_lengths.items())
     left_out = f"; {found.left_out} frames that show too few joints left out" if found.left_out else ""
     scored = f"joints scored: {len(found.joints)}: {', '.join(found.joints)}"
+    image = "perspective" if found.views == "perspective" else "orthographic"
     return [
-        f"{found.lifter}: real poses of '{found.skeleton}' lifted from ground-truth 2D (orthographic)",
+        f"{found.lifter}: real poses of '{found.skeleton}' lifted from ground-truth 2D ({image})",
         f"poses: {poses}, {found.views_per_frame} views of {found.frames} frames (1 in {found.frames_every}){left_out}",
         f"views: {VIEWS[found.views]}; seed {found.seed}",
+        *_camera(found),
         f"2D: noise {100 * found.noise:g} % of the body length; {100 * found.missing:g} % of joints hidden, yet scored",
         scored + (f"; the motion has no {', '.join(found.not_scored)}" if found.not_scored else ""),
         f"body length (mean of each pose's longest edge): {lengths}",
         f"unit: {found.unit}" if found.unit else "unit: the motion file's own (not given)",
+    ]
+
+
+def _camera(found: Evaluation) -> list[str]:
+    if found.views != "perspective":
+        return []
+    return [
+        "camera: pinhole, its distance uniform; it looks at the mean of the joints, whose depth is 1: there the",
+        "        image has the scale of the truth, which is in the camera's axes; errors are as in orthographic views",
     ]
 
 
@@ -318,6 +337,9 @@ def _notes(found: Evaluation) -> list[str]:
     ]
     if several:
         notes.append(f"lookup: nearest 2D among {LOOKUP_VIEWS} views of the other clips' real 3D poses.")
+    notes.append(f"lookup (synthetic): the same among as many poses drawn from the ranges of '{found.skeleton}'.")
+    if found.views == "perspective":
+        notes.append("reprojection compares x and z without perspective: a lifter that keeps the image cannot reach 0.")
     return notes
 
 

@@ -16,12 +16,14 @@ from posesynth.skeleton import Skeleton
 from posesynth.yaml_source import error_line
 
 Array = NDArray[np.float64]
-Views = Literal["any", "filmed"]
+Views = Literal["any", "filmed", "perspective"]
 
 VIEWS: dict[str, str] = {
     "any": "any direction, uniform over all rotations",
     "filmed": "any yaw, pitch uniform within 30 degrees, no roll",
+    "perspective": "filmed (any yaw, pitch uniform within 30 degrees, no roll) by a camera 4 to 6 m away",
 }
+DISTANCE = (4.0, 6.0)  # m, of a camera from the middle of the joints
 FILMED_PITCH = np.radians(30.0)
 _CHUNK = 8192  # views at a time
 
@@ -49,7 +51,8 @@ class Seen:
     """B views of real poses, in the clip's unit.
 
     truth: (B, N, 3), x right, y away from the camera, z up, about the mean of the joints; NaN where not known.
-    longest: (B,), the longest edge.  p2d: (B, N, 2), what the lifter gets; NaN where not known or hidden.
+    longest: (B,), the longest edge.  p2d: (B, N, 2), what the lifter gets; NaN where not known or hidden.  In
+    perspective it is the image at the scale of the mean of the joints (`project`).
     """
 
     truth: Array
@@ -84,20 +87,49 @@ def check_views(views: str) -> None:
 def draw_views(rng: np.random.Generator, count: int, views: Views) -> Array:
     """(count, 3, 3) rotations R = Ry(roll) Rx(pitch) Rz(yaw) that take upright poses to the camera's axes."""
     yaw, pitch, roll = rng.random((count, 3)).T
-    if views == "filmed":
+    if views != "any":
         return _rx(FILMED_PITCH * (2 * pitch - 1)) @ _rz(2 * np.pi * yaw)
     return _ry(2 * np.pi * roll) @ _rx(np.arcsin(2 * pitch - 1)) @ _rz(2 * np.pi * yaw)
 
 
+def project(truth: Array, distance: Array | None) -> Array:
+    """(B, N, 2) image of poses (B, N, 3) in the camera's axes, about the point that the camera looks at.
+
+    distance: (B,), of that point from the camera, in the unit of the poses; what lies there keeps its size in the
+    image, what is nearer is larger: x D / (D + y), z D / (D + y).  None: orthographic, x and z.  A joint that is not in
+    front of the camera is NaN.
+    """
+    image = truth[..., [0, 2]]
+    if distance is None:
+        return image
+    depth = distance[:, None] + truth[..., 1]
+    return np.asarray(image * (distance[:, None] / np.where(depth > 0, depth, np.nan))[..., None])
+
+
+def draw_distances(rng: np.random.Generator, count: int, views: Views, metre: Array | float | None) -> Array | None:
+    """(count,) distances of cameras, uniform, in a unit of which `metre` make one; None where views have no camera."""
+    if views != "perspective" or metre is None:
+        return None
+    low, high = DISTANCE
+    return np.asarray((low + (high - low) * rng.random(count)) * metre)
+
+
 def look(
-    clip: Clip, views: Views, views_per_frame: int, noise: float, missing: float, seed: Sequence[int]
+    clip: Clip,
+    views: Views,
+    views_per_frame: int,
+    noise: float,
+    missing: float,
+    seed: Sequence[int],
+    metre: float | None = None,
 ) -> Iterator[Seen]:
     """Views of every pose, some frames at a time; the same for the same arguments, whoever asks.
 
     noise: standard deviation in 2D as a share of the clip's body length.  missing: how likely each joint is hidden.
+    metre: how many of the clip's units it is, which perspective needs.
     """
     # Of each purpose its own generator: to turn one on changes no other.
-    turns, blur, hide = (np.random.default_rng([*seed, purpose]) for purpose in range(3))
+    turns, blur, hide, away = (np.random.default_rng([*seed, purpose]) for purpose in (0, 1, 2, 4))
     frames = max(1, _CHUNK // views_per_frame)
     for start in range(0, len(clip.positions), frames):
         poses = np.repeat(clip.positions[start : start + frames], views_per_frame, axis=0)
@@ -105,7 +137,7 @@ def look(
         known = np.isfinite(poses).all(2, keepdims=True)
         poses = poses - np.where(known, poses, 0).sum(1, keepdims=True) / known.sum(1, keepdims=True)
         truth = np.einsum("bij,bnj->bni", draw_views(turns, len(poses), views), poses)
-        p2d = truth[..., [0, 2]]
+        p2d = project(truth, draw_distances(away, len(truth), views, metre))
         p2d = p2d + noise * clip.body_length * blur.standard_normal(p2d.shape)
         p2d[hide.random(p2d.shape[:2]) < missing] = np.nan
         yield Seen(truth, longest, p2d)

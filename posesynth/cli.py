@@ -484,7 +484,7 @@ def inspect(what: str, png: Path | None, seed: int) -> None:
 @click.argument("skeleton")
 @click.argument("motions", nargs=-1, required=True, metavar="MOTION...")
 @click.option("--map", "joint_map", metavar="MAP", help="A joint map: a file, or a shipped one's name.")
-@click.option("--asf", help="The skeleton of AMC files.  Default: the .asf beside them.")
+@click.option("--asf", help="The skeleton of AMC, the character of DeepMimic files.  Default: beside them.")
 @click.option(
     "--fit",
     metavar="OUT.yaml",
@@ -502,7 +502,7 @@ def coverage(
 ) -> None:  # fmt: skip
     """Tell which share of real motion lies inside a skeleton's ranges, and where it leaks.
 
-    MOTION: BVH, AMC, or joint positions as CSV, NPZ, NPY or Label3D .mat.
+    MOTION: BVH, AMC, DeepMimic, or joint positions as CSV, NPZ, NPY or Label3D .mat.
     """
     import json
 

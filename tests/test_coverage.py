@@ -567,7 +567,8 @@ def test_a_map_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(shipped_maps()))
 def test_a_shipped_map_names_every_joint_of_its_skeleton(name: str) -> None:
     joint_map = load_map(name)
-    for skeleton in {"dog": ("quadruped", "dog"), "mouse22": ("mouse",)}.get(name.split("-")[0], ("human",)):
+    owners = {"dog": ("quadruped", "dog"), "mouse22": ("mouse",), "hand": ("hand",)}
+    for skeleton in owners.get(name.split("-")[0], ("human",)):
         assert set(joint_map.joints) | set(joint_map.absent) == set(load_skeleton(skeleton).joints)
 
 

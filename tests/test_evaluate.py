@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from lifter import baselines, metrics
-from lifter.baselines import Lookup, laid_flat, mean_pose
+from lifter.baselines import Lookup, laid_flat, mean_pose, synthetic_poses
 from lifter.evaluate import NEAR, Evaluation, evaluate
-from lifter.ground_truth import draw_views, look, read_clips
+from lifter.ground_truth import draw_views, look, project, read_clips
 from posesynth.coverage import JointMap
 from posesynth.errors import InputError
 from posesynth.schema import parse_skeleton
@@ -83,6 +83,7 @@ def clips(tmp_path: Path) -> list[str]:
 def knowing(paths: list[str], change: Callable[[Array], Array] = lambda p: p, **options: Any) -> Stub:
     """A lifter that knows each view it will be shown, and answers with the truth, changed."""
     settings = {"views": "any", "views_per_frame": 8, "noise": 0.0, "missing": 0.0} | options
+    settings["metre"] = {"m": 1.0, None: None}[settings.pop("unit", None)]
     answers: list[Array] = []
     for c, clip in enumerate(read_clips(SKELETON, paths, AS_GIVEN, 1)):
         shown = look(clip, seed=[0, c], **settings)  # type: ignore[arg-type]
@@ -98,7 +99,9 @@ def run(lifter: Stub, paths: list[str], **options: Any) -> Evaluation:
 # --- the figures ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"views": "filmed"}, {"noise": 0.05, "missing": 0.3}])
+@pytest.mark.parametrize(
+    "options", [{}, {"views": "filmed"}, {"noise": 0.05, "missing": 0.3}, {"views": "perspective", "unit": "m"}]
+)
 def test_the_truth_has_no_error(clips: list[str], options: dict[str, Any]) -> None:
     found = run(knowing(clips, **options), clips, **options)
     for clip in ("clip0.npz", "clip1.npz", "clip2.npz", "all"):
@@ -146,6 +149,12 @@ def test_units_only_change_lengths_by_their_ratio(tmp_path: Path, clips: list[st
     assert (metres.unit, raw.unit) == ("mm", None)
     assert "own unit" in raw.table()
     np.testing.assert_allclose(metres.body_lengths["clip0.npz"], 1000 * raw.body_lengths["clip0.npz"])
+
+
+def test_cmus_unit_is_an_inch_through_0_45(tmp_path: Path) -> None:
+    positions = np.array([[[0, 0, 0], [0, -0.45, 0], [0, -0.45, 0.1], [0.1, 0, 0], [0, 0, 0.1]]] * 3)
+    found = run(Stub(flat), [write(tmp_path / "clip.npz", positions)], unit="cmu")
+    assert found.body_lengths["clip.npz"] == pytest.approx(25.4)
 
 
 def test_the_body_length_is_the_mean_longest_edge(clips: list[str]) -> None:
@@ -298,6 +307,56 @@ def test_up_is_turned_to_z_and_nothing_is_mirrored(tmp_path: Path, up: Any) -> N
     np.testing.assert_allclose(turned @ turned.transpose(0, 2, 1), given @ given.transpose(0, 2, 1), atol=1e-12)
 
 
+def test_a_projected_joint_is_where_a_pinhole_puts_it() -> None:
+    truth = poses(0)
+    truth -= truth.mean(1, keepdims=True)
+    distance = np.linspace(4, 6, len(truth))
+    for found, pose, away in zip(project(truth, distance), truth, distance, strict=True):
+        for (x, y, z), image in zip(pose, found, strict=True):
+            focal = away  # what lies as far as the middle keeps its size
+            np.testing.assert_allclose(image, [focal * x / (away + y), focal * z / (away + y)])
+    np.testing.assert_array_equal(project(truth, None), truth[..., [0, 2]])
+    behind = project(np.array([[[1.0, -5.0, 1.0], [1.0, 0.0, 1.0]]]), np.array([4.0]))
+    np.testing.assert_array_equal(np.isnan(behind), [[[True, True], [False, False]]])
+
+
+def test_a_near_joint_looks_larger_and_a_far_camera_is_orthographic(tmp_path: Path) -> None:
+    clip = read_clips(SKELETON, [write(tmp_path / "clip.npz", poses(0, 600))], AS_GIVEN, 1)[0]
+
+    def off(metre: float) -> tuple[Array, Array]:
+        seen = list(look(clip, "perspective", 4, 0.0, 0.0, [0, 0], metre))
+        truth = np.concatenate([part.truth for part in seen])
+        flat = np.concatenate([part.p2d for part in seen])
+        return truth, np.linalg.norm(flat, axis=2) / np.linalg.norm(truth[..., [0, 2]], axis=2)
+
+    truth, larger = off(1.0)
+    assert ((larger > 1) == (truth[..., 1] < 0)).all()
+    distance = truth[..., 1] / (1 / larger - 1)  # 1 / larger = (D + y) / D
+    per_view = np.median(distance, axis=1)
+    np.testing.assert_allclose(distance, np.broadcast_to(per_view[:, None], distance.shape), rtol=1e-6)
+    assert np.abs(np.sort(per_view) - np.linspace(4, 6, len(per_view))).max() < 0.1
+    filmed = np.concatenate([part.truth for part in look(clip, "filmed", 4, 0.0, 0.0, [0, 0])])
+    np.testing.assert_array_equal(truth, filmed)  # the camera's distance changes no view
+    np.testing.assert_allclose(off(1e6)[1], 1, atol=1e-5)
+
+
+def test_perspective_figures_are_the_same_in_any_unit(tmp_path: Path, clips: list[str]) -> None:
+    centimetres = [write(tmp_path / f"cm{c}.npz", 100 * poses(c)) for c in range(3)]
+    one, same = (
+        run(Stub(flat), paths, views="perspective", unit=u) for paths, u in ((clips, "m"), (centimetres, "cm"))
+    )
+    for method in ("stub", "mean pose", "lookup", "lookup (synthetic)"):
+        assert one.row(method).p_mpjpe == pytest.approx(same.row(method).p_mpjpe)
+    text = one.table()
+    for words in (
+        "ground-truth 2D (perspective)",
+        "by a camera 4 to 6 m away",
+        "camera: pinhole",
+        "without perspective",
+    ):
+        assert words in text
+
+
 def test_noise_and_hidden_joints_are_those_asked_for(tmp_path: Path) -> None:
     clip = read_clips(SKELETON, [write(tmp_path / "clip.npz", poses(0, 600))], AS_GIVEN, 1)[0]
     clean = list(look(clip, "any", 4, 0.0, 0.0, [0, 0]))
@@ -396,9 +455,33 @@ def test_baselines_see_only_other_clips(tmp_path: Path) -> None:
 
 def test_one_clip_has_no_lookup_and_its_own_mean(clips: list[str]) -> None:
     found = run(Stub(flat), clips[:1])
-    assert [row.method for row in found.rows] == ["stub", "depth 0", "mean pose"]
+    assert [row.method for row in found.rows] == ["stub", "depth 0", "mean pose", "lookup (synthetic)"]
     assert "the clip itself" in found.table()
-    assert "lookup" not in found.table()
+    assert "lookup:" not in found.table()
+
+
+def test_the_synthetic_lookup_knows_the_ranges_and_no_clip(tmp_path: Path) -> None:
+    """Of a skeleton of next to one pose, filmed, it finds any view of that pose and no other pose."""
+    text = """posesynth: 1
+name: statue
+root: hip
+joints:
+  chest: {parent: hip, theta: [89, 91], phi: [-91, -89], length: [0.99, 1]}
+  head: {parent: chest, theta: [29, 31], phi: [-91, -89], length: [0.49, 0.5]}
+  left_foot: {parent: hip, theta: [149, 151], phi: [44, 46], length: [0.69, 0.7]}
+  right_foot: {mirror: left_foot}
+"""
+    statue = parse_skeleton(text)
+    names = np.array(statue.joints)
+    for file, seed in (("a", 1), ("b", 2)):
+        drawn = synthetic_poses(statue, seed)[:20] * [1, 1, 1 if file == "a" else 3]
+        np.savez(tmp_path / f"{file}.npz", positions=drawn, names=names)
+    paths = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
+    found = evaluate(Stub(flat, skeleton=statue), paths, joint_map=AS_GIVEN, views="filmed")
+    alone = evaluate(Stub(flat, skeleton=statue), paths[:1], joint_map=AS_GIVEN, views="filmed")
+    assert alone.row("lookup (synthetic)").p_mpjpe < 0.02
+    assert found.row("lookup (synthetic)", "a.npz") == alone.row("lookup (synthetic)")
+    assert found.row("lookup (synthetic)", "b.npz").p_mpjpe > 0.1
 
 
 # --- input that will not do -----------------------------------------------------------------------------------------
@@ -407,9 +490,10 @@ def test_one_clip_has_no_lookup_and_its_own_mean(clips: list[str]) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"views": "filmd"}, "views: is 'filmd'; expected 'any' or 'filmed'; did you mean 'filmed'?"),
+        ({"views": "filmd"}, "views: is 'filmd'; expected 'any' or 'filmed' or 'perspective'; did you mean 'filmed'?"),
         ({"views": None}, "views: is None"),
-        ({"unit": "inch"}, "unit: is 'inch'; expected m, cm or mm"),
+        ({"views": "perspective"}, "unit: is not given; expected m, cm, mm or cmu"),
+        ({"unit": "inch"}, "unit: is 'inch'; expected m, cm, mm or cmu"),
         ({"noise": -0.1}, "noise: is -0.1; expected a share"),
         ({"noise": float("nan")}, "noise: is nan"),
         ({"noise": True}, "noise: is True"),
@@ -472,3 +556,15 @@ def test_the_real_dog_stands_where_it_was_measured_before(monkeypatch: pytest.Mo
     assert found.row("lookup").p_mpjpe == pytest.approx(47, abs=5)
     filmed = evaluate(Stub(flat, skeleton=dog), paths, views="filmed", **options)
     assert filmed.row("lookup").p_mpjpe < found.row("lookup").p_mpjpe
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no real samples beside the checkout (POSESYNTH_DATA)")
+def test_real_hands_are_motion() -> None:
+    hand = load_skeleton("hand")
+    path = str(DATA / "format_samples" / "rhd" / "test_rhd.json")
+    found = evaluate(Stub(flat, skeleton=hand), [path], joint_map="hand-rhd", unit="mm", views="perspective")
+    assert len(found.joints) == 21
+    assert found.row().poses == 24
+    assert found.body_lengths["test_rhd.json"] == pytest.approx(85, abs=15)  # a metacarpal
+    assert 10 < found.row("depth 0").p_mpjpe < 30
+    assert 10 < found.row("lookup (synthetic)").p_mpjpe < 30

@@ -25,6 +25,8 @@ FORBIDDEN = {
 ALLOWED = {
     # Machine code is kept as Numba keeps its own: pickled, in a folder that only this user can write, digest checked.
     "posesynth/compilation.py": "pickle runs whatever the file says",
+    # Benchmarks are spread as pickles: read by one that calls nothing that a file names.
+    "lifter/data/benchmarks/unpickle.py": "pickle runs whatever the file says",
 }
 
 # What breaks each rule once, so that a rule that has gone blind is seen.

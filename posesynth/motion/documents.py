@@ -1,0 +1,30 @@
+"""JSON files of motion: whatever is wrong with them is one line."""
+
+import json
+import re
+from typing import Any
+
+from posesynth.motion.clip import FARTHEST, fault, read_text
+
+# A comma before a bracket, which JSON forbids and DeepMimic's files hold; what stands in quotes is passed over.
+_COMMAS = re.compile(r'"(?:[^"\\\n]|\\.)*"|,(?=\s*[\]}])')
+
+
+def read_document(path: str) -> Any:
+    """The value in a JSON file, with or without trailing commas."""
+    text = "\n".join(read_text(path))
+    try:
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return json.loads(_COMMAS.sub(lambda found: " " if found[0] == "," else found[0], text))
+    except json.JSONDecodeError as error:
+        expected = "expected JSON of DeepMimic, FreiHAND or RHD"
+        raise fault(path, error.lineno, f"not JSON: {error.msg}, column {error.colno}; {expected}") from None
+    except (RecursionError, ValueError):  # ValueError: a whole number of thousands of digits
+        raise fault(path, None, "not JSON that can be read; expected that of DeepMimic, FreiHAND or RHD") from None
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a document is a number that a coordinate can be."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < FARTHEST  # nor NaN
