@@ -1,0 +1,19 @@
+"""EvoSkeleton's augmentation: from some poses many, by crossover, mutation and selection by the skeleton's ranges."""
+
+from posesynth.evolution.ancestry import MOST_BYTES, Ancestry, Source, ancestry_of, keep, population
+from posesynth.evolution.population import GROWTH, LARGEST, grow, in_range
+from posesynth.evolution.samples import evolved_into
+
+__all__ = [
+    "GROWTH",
+    "LARGEST",
+    "MOST_BYTES",
+    "Ancestry",
+    "Source",
+    "ancestry_of",
+    "evolved_into",
+    "grow",
+    "in_range",
+    "keep",
+    "population",
+]

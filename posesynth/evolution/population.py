@@ -1,0 +1,120 @@
+"""A population of poses: the real ones it begins with, and the generations that follow.
+
+    each generation: 5 % fathers and as many mothers, at random -> two children a pair -> those in range join
+
+The poses of a population are in the order of their birth, the initial ones first.  Pose k is a pure function of
+(initial poses, skeleton, seed, k): draws are keyed by a child's number, so threads change nothing but the time, and a
+population of n poses begins a larger one.
+"""
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posesynth.errors import InputError
+from posesynth.evolution.operators import breed, judge, pair_up, tables
+from posesynth.sampler import cores
+from posesynth.skeleton import Skeleton
+
+PARENTS = 0.05
+"""Share of the population that are fathers in a generation, and as many mothers."""
+GROWTH = 2.5
+"""Poses over initial poses where nobody says how many."""
+LARGEST = 2**31 - 1
+
+_CHUNK = 4096  # children a thread makes at a time
+_FRUITLESS = 1000  # generations without a child in range, after which there will be none
+
+Genes = NDArray[np.float32]
+
+
+def first_generation(initial: Genes) -> Genes:
+    """Initial poses (P, E, 3), of each bone two angles in half turns and a length, as rows of genes (P, 3 E + 4)."""
+    count, edges, _ = initial.shape
+    upright = np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1))
+    return np.concatenate([initial[..., :2].reshape(count, 2 * edges), initial[..., 2], upright], axis=1)
+
+
+def in_range(skeleton: Skeleton, initial: Genes) -> NDArray[np.bool_]:
+    """(P,) whether all bones of a pose lie in the skeleton's ranges."""
+    accepted = np.empty(len(initial), np.bool_)
+    judge(tables(skeleton), first_generation(initial), accepted)
+    return accepted
+
+
+def grow(
+    skeleton: Skeleton,
+    seed: int,
+    initial: Genes,
+    *,
+    target: int | None = None,
+    generations: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[Genes, int]:
+    """The genes of the population, (n, 3 E + 4), and how many generations it took.
+
+    initial: (P, E, 3), P >= 2.  target: n, at least P; generations: how many, and n is what they give.  progress: called
+    with the number of poses that each generation adds.  Raises InputError where no children come into range, or too many.
+    """
+    genes = first_generation(initial)
+    made, count, done, fruitless = tables(skeleton), len(genes), 0, 0
+    born = np.uint64(count)
+    threads = cores() if threads is None else threads
+    with ThreadPoolExecutor(threads) as pool:
+        while count < target if target is not None else done < (generations or 0):
+            parents = pair_up(count, 2 * max(1, math.floor(PARENTS * count)), np.uint64(seed), born)
+            children = _children(made, genes, parents, seed, born, pool if threads > 1 else None)
+            done, born = done + 1, born + np.uint64(len(parents))
+            room = (LARGEST if target is None else target) - count
+            fruitless = 0 if len(children) else fruitless + 1
+            if fruitless == _FRUITLESS:
+                raise InputError(
+                    f"evolution: no child of {_FRUITLESS} generations lies in the ranges of '{skeleton.name}'; "
+                    "expected wider ranges, or other poses"
+                )
+            if target is None and len(children) > room:
+                raise InputError(f"generations: {done} give more than {LARGEST} poses; expected fewer")
+            children = children[:room]
+            genes = _with_room(genes, count + len(children), target)
+            genes[count : count + len(children)] = children
+            count += len(children)
+            if progress:
+                progress(len(children))
+    return genes[:count], done
+
+
+def _children(
+    made: Any, genes: Genes, parents: NDArray[np.int32], seed: int, born: np.uint64, pool: ThreadPoolExecutor | None
+) -> Genes:
+    """The children of these parents that lie in range, in order."""
+    children = np.empty((len(parents), genes.shape[1]), np.float32)
+    accepted = np.empty(len(parents), np.bool_)
+
+    def run(first: int) -> None:
+        part = slice(first, first + _CHUNK)
+        breed(made, genes, parents[part], np.uint64(seed), born + np.uint64(first), children[part], accepted[part])
+
+    chunks = range(0, len(parents), _CHUNK)
+    if pool is None or len(chunks) < 2:
+        for first in chunks:
+            run(first)
+    else:
+        list(pool.map(run, chunks))
+    return children[accepted]
+
+
+def _with_room(genes: Genes, needed: int, target: int | None) -> Genes:
+    """The genes, in a larger array where `needed` rows do not fit; its memory is only taken when it is written."""
+    if needed <= len(genes):
+        return genes
+    try:
+        larger = np.empty((max(needed, 2 * len(genes)) if target is None else target, genes.shape[1]), np.float32)
+    except MemoryError:
+        raise InputError(f"evolution: not enough memory for {needed} poses; expected a smaller target") from None
+    larger[: len(genes)] = genes
+    return larger
