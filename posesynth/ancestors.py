@@ -144,7 +144,7 @@ def _initial(
         raise InputError("motions: there is none; expected at least one")
     found = [poses(skeleton, clip, joint_map) for clip in clips]
     together = Poses(*(np.concatenate([getattr(p, name) for p in found]) for name in ("directions", "lengths")))
-    seen = np.asarray(np.isfinite(together.directions).all(axis=2).any(axis=1))
+    seen = np.asarray(np.isfinite(together.lengths).any(axis=1))
     where = clips[0].source
     if not seen.any():
         found_none = "no frames" if not len(seen) else f"no bone of '{skeleton.name}' is seen in any frame"

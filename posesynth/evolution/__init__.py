@@ -1,6 +1,6 @@
 """EvoSkeleton's augmentation: from some poses many, by crossover, mutation and selection by the skeleton's ranges."""
 
-from posesynth.evolution.ancestry import MOST_BYTES, Ancestry, Source, ancestry_of, keep, population
+from posesynth.evolution.ancestry import MOST_BYTES, Ancestry, Source, ancestry_of, genes_of, keep
 from posesynth.evolution.population import GROWTH, LARGEST, grow, in_range
 from posesynth.evolution.samples import evolved_into
 
@@ -12,8 +12,8 @@ __all__ = [
     "Source",
     "ancestry_of",
     "evolved_into",
+    "genes_of",
     "grow",
     "in_range",
     "keep",
-    "population",
 ]

@@ -110,17 +110,18 @@ _grown: dict[tuple[str, str, int, int], NDArray[np.float32]] = {}
 _growing = threading.Lock()
 
 
-def population(skeleton: Skeleton, seed: int, ancestry: Ancestry, n: int) -> NDArray[np.float32]:
+def genes_of(skeleton: Skeleton, seed: int, ancestry: Ancestry, n: int) -> NDArray[np.float32]:
     """Genes of poses 0..n-1, (n, 3 E + 4).  The last one asked for is kept: each shard of a set asks again."""
     key = (skeleton.digest, ancestry.digest, seed, n)
     with _growing:
-        if key not in _grown:
+        genes = _grown.get(key)
+        if genes is None:
             genes, _ = grow(skeleton, seed, ancestry.initial, target=n)
             keep(skeleton, seed, ancestry, genes)
-        return _grown[key]
+        return genes
 
 
 def keep(skeleton: Skeleton, seed: int, ancestry: Ancestry, genes: NDArray[np.float32]) -> None:
-    """Let `population` have these genes, which are grown already."""
+    """Let `genes_of` have these genes, which are grown already."""
     _grown.clear()
     _grown[skeleton.digest, ancestry.digest, seed, len(genes)] = genes

@@ -36,6 +36,7 @@ _BONE, _POSE, _LENGTHS = (np.uint64(round(p * 2**32)) for p in (BONE_TURNED, POS
 _BONE_SD, _POSE_SD = f32(BONE_DEGREES / 180), f32(POSE_DEGREES / 180)
 _SLACK = f32(TOLERANCE / 180)
 _EIGHT, _SHIFT = np.uint64(8), np.uint64(32)
+_ROUND = f32(12582912)  # 1.5 * 2^23: adding and taking it away rounds to the nearest integer
 _ZERO, _HALF, _ONE, _TWO, _MINUS_TWO = f32(0), f32(0.5), f32(1), f32(2), f32(-2)
 
 
@@ -167,13 +168,12 @@ def turn_pose(child, at, seed, index):  # type: ignore[no-untyped-def]
     sin, cos = sincospi(angle * _HALF)
     x, y, z = ax * sin, ay * sin, az * sin
     qw, qx, qy, qz = child[at], child[at + 1], child[at + 2], child[at + 3]
-    child[at] = cos * qw - x * qx - y * qy - z * qz
-    child[at + 1] = cos * qx + x * qw + y * qz - z * qy
-    child[at + 2] = cos * qy - x * qz + y * qw + z * qx
-    child[at + 3] = cos * qz + x * qy - y * qx + z * qw
-    norm = np.sqrt(child[at] ** 2 + child[at + 1] ** 2 + child[at + 2] ** 2 + child[at + 3] ** 2)
-    for g in range(at, at + 4):
-        child[g] = child[g] / norm
+    rw = cos * qw - x * qx - y * qy - z * qz
+    rx = cos * qx + x * qw + y * qz - z * qy
+    ry = cos * qy - x * qz + y * qw + z * qx
+    rz = cos * qz + x * qy - y * qx + z * qw
+    norm = np.sqrt(rw * rw + rx * rx + ry * ry + rz * rz)
+    child[at], child[at + 1], child[at + 2], child[at + 3] = rw / norm, rx / norm, ry / norm, rz / norm
 
 
 @stage
@@ -194,7 +194,7 @@ def draw_lengths(tables, child, seed, index):  # type: ignore[no-untyped-def]
 @formula
 def _outside(angle, given):  # type: ignore[no-untyped-def]
     off = angle - given[0]
-    off -= _TWO * np.floor(off * _HALF + _HALF)
+    off -= _TWO * ((off * _HALF + _ROUND) - _ROUND)
     return max(abs(off) - given[1], _ZERO)
 
 

@@ -58,8 +58,9 @@ def grow(
 ) -> tuple[Genes, int]:
     """The genes of the population, (n, 3 E + 4), and how many generations it took.
 
-    initial: (P, E, 3), P >= 2.  target: n, at least P; generations: how many, and n is what they give.  progress: called
-    with the number of poses that each generation adds.  Raises InputError where no children come into range, or too many.
+    initial: (P, E, 3), P >= 2.  target: n, at least P; generations: how many, and n is what they give.  progress:
+    called with the number of poses that each generation adds.  Raises InputError where no child comes into range, or
+    too many do.
     """
     genes = first_generation(initial)
     made, count, done, fruitless = tables(skeleton), len(genes), 0, 0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posesynth.errors import InputError, shown, whole_number
-from posesynth.evolution import Ancestry, ancestry_of, evolved_into, population
+from posesynth.evolution import Ancestry, ancestry_of, evolved_into, genes_of
 from posesynth.sampler import FIELDS, STREAM_VERSION, check_field, field_dtype, field_shape, sample_into
 from posesynth.schema import skeleton_of
 from posesynth.skeleton import Skeleton
@@ -142,7 +142,7 @@ class Plan:
         if self.ancestry is None:
             sample_into(self.skeleton, self.seed, start, arrays, threads)
         else:
-            genes = population(self.skeleton, self.seed, self.ancestry, self.n)
+            genes = genes_of(self.skeleton, self.seed, self.ancestry, self.n)
             evolved_into(self.skeleton, self.seed, genes, start, arrays, threads)
 
     def _narrow(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
