@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,18 @@ from posesynth.coverage import JointMap
 from posesynth.coverage.body import Poses, poses
 from posesynth.coverage.readings import read_angles
 from posesynth.errors import InputError, whole_number
-from posesynth.evolution import GROWTH, LARGEST, MOST_BYTES, Ancestry, Source, evolved_into, grow, in_range, keep
+from posesynth.evolution import (
+    GROWTH,
+    LARGEST,
+    MOST_BYTES,
+    Ancestry,
+    Source,
+    evolved_into,
+    grow,
+    in_range,
+    keep,
+    order_of_samples,
+)
 from posesynth.evolution.operators import pose_words
 from posesynth.kernel import plan
 from posesynth.motion import Motion
@@ -29,12 +40,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evolved:
-    """A population of poses of a skeleton: ``len`` of them, the first ``initial`` as they were given.
+    """A population of poses of a skeleton: ``len`` of them in random order, ``initial`` of them as they were given.
 
     ``frames``: of all motions; ``unseen`` of them show no pose, for want of a heading or of any bone; ``outside`` show
-    one that the skeleton's ranges do not hold.  ``generations``: how many it took.  ``genes``: (n, 3 E + 4) float32: of
-    each edge the two angles in half turns, in the frame that the skeleton gives them in; of each edge the length in
-    units of the longest; the turn of the whole pose, a unit quaternion (w, x, y, z).
+    one that the skeleton's ranges do not hold.  ``generations``: how many it took.  ``born``: (n,) each pose's number
+    in the order of birth, below ``initial`` for those given.  ``genes``: (n, 3 E + 4) float32: of each edge the two
+    angles in half turns, in the frame that the skeleton gives them in; of each edge the length in units of the longest;
+    the turn of the whole pose, a unit quaternion (w, x, y, z).
     """
 
     skeleton: Skeleton
@@ -43,7 +55,8 @@ class Evolved:
     unseen: int
     outside: int
     ancestry: Ancestry
-    genes: NDArray[np.float32] = field(repr=False)
+    born: NDArray[np.int32]
+    genes: NDArray[np.float32]
 
     @property
     def initial(self) -> int:
@@ -65,7 +78,7 @@ class Evolved:
         )
 
     def sample(self, start: int, stop: int, extras: Sequence[str] = (), threads: int | None = None) -> Batch:
-        """Samples start..stop-1: pose i in the view, with the noise, of sample i of (skeleton, seed).
+        """Samples start..stop-1: poses in the views, with the noise, of those samples of (skeleton, seed).
 
         0 <= start <= stop <= len.  extras: any of p3d, o_up, rotation, visibility.  Raises InputError on others.
         """
@@ -108,7 +121,7 @@ def evolve(
     check_skeleton(skeleton)
     clips = [motions] if isinstance(motions, Motion) else list(motions)
     if target is not None and generations is not None:
-        raise InputError("target: and generations are both given; expected one of the two")
+        raise InputError("target: is given beside generations; expected one of the two")
     seed = whole_number("seed", seed, 0, 2**64 - 1)
     if generations is not None:
         generations = whole_number("generations", generations, 0, 10**6)
@@ -130,10 +143,17 @@ def evolve(
     name = None if joint_map is None else os.path.basename(joint_map.source)
     ancestry = Ancestry(initial, took, sources, name)
     seen, held = frames
+    born = order_of_samples(len(genes), seed)
     return Evolved(
-        skeleton, seed, sum(source.frames for source in sources), int((~seen).sum()), int((seen & ~held).sum()),
-        ancestry, genes,
-    )  # fmt: skip
+        skeleton=skeleton,
+        seed=seed,
+        frames=len(seen),
+        unseen=int((~seen).sum()),
+        outside=int((seen & ~held).sum()),
+        ancestry=ancestry,
+        born=born,
+        genes=genes[born],
+    )
 
 
 def _initial(

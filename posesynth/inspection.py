@@ -27,6 +27,9 @@ def dataset(path: str, png: Path | None) -> None:
 
     data = open_dataset(path)
     print(f"{path}: {len(data):,} samples of '{data.skeleton.name}', seed {data.seed}")
+    if (origin := data.plan.ancestry) is not None:
+        names = ", ".join(source.name for source in origin.sources)
+        print(f"  evolved from {len(origin.initial):,} poses of {names} in {origin.generations} generations")
     for name in data.arrays:
         dtype, shape = data.plan.array_dtype(name), data.plan.array_shape(name)
         nbytes = len(data) * data.plan.record_bytes(name)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posesynth.errors import InputError, shown, whole_number
 from posesynth.evolution import operators
-from posesynth.evolution.population import LARGEST, PARENTS, grow
+from posesynth.evolution.population import LARGEST, PARENTS, grow, order_of_samples
 from posesynth.skeleton import Skeleton
 
 EVOLUTION_VERSION = 1
@@ -69,9 +69,9 @@ class Ancestry:
         """As it stands in the attributes of a set."""
         return {
             **SETTINGS,
-            "generations": self.generations,
             "sources": [asdict(source) for source in self.sources],
             "map": self.joint_map,
+            "generations": self.generations,
             "poses": len(self.initial),
             "sha256": self.digest,
             "initial": base64.b64encode(self.initial.astype("<f4").tobytes()).decode(),
@@ -111,17 +111,21 @@ _growing = threading.Lock()
 
 
 def genes_of(skeleton: Skeleton, seed: int, ancestry: Ancestry, n: int) -> NDArray[np.float32]:
-    """Genes of poses 0..n-1, (n, 3 E + 4).  The last one asked for is kept: each shard of a set asks again."""
+    """Genes of the poses that samples 0..n-1 show, (n, 3 E + 4).
+
+    The last ones asked for are kept: each shard of a set asks again.
+    """
     key = (skeleton.digest, ancestry.digest, seed, n)
     with _growing:
         genes = _grown.get(key)
         if genes is None:
             genes, _ = grow(skeleton, seed, ancestry.initial, target=n)
+            genes = genes[order_of_samples(n, seed)]
             keep(skeleton, seed, ancestry, genes)
         return genes
 
 
 def keep(skeleton: Skeleton, seed: int, ancestry: Ancestry, genes: NDArray[np.float32]) -> None:
-    """Let `genes_of` have these genes, which are grown already."""
+    """Let `genes_of` have these, which are grown and in order already."""
     _grown.clear()
     _grown[skeleton.digest, ancestry.digest, seed, len(genes)] = genes

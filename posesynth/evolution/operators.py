@@ -226,7 +226,7 @@ def judge(tables, individuals, accepted):  # type: ignore[no-untyped-def]
 def pair_up(count, wanted, seed, first):  # type: ignore[no-untyped-def]
     """`wanted` of 0..count-1 at random without replacement: fathers at even places, the mothers of each behind them.
 
-    Fisher and Yates' shuffle, ended early.  Place i takes a word of child first + i.
+    Fisher and Yates' shuffle, ended after `wanted` places.  Place i takes a word of child first + i.
     """
     order = np.arange(count, dtype=np.int32)
     for i in range(wanted):

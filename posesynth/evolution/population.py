@@ -2,9 +2,9 @@
 
     each generation: 5 % fathers and as many mothers, at random -> two children a pair -> those in range join
 
-The poses of a population are in the order of their birth, the initial ones first.  Pose k is a pure function of
-(initial poses, skeleton, seed, k): draws are keyed by a child's number, so threads change nothing but the time, and a
-population of n poses begins a larger one.
+Poses are numbered in the order of their birth, the initial ones first.  Pose k is a pure function of (initial poses,
+skeleton, seed, k): draws are keyed by a child's number, so threads change nothing but the time, and a population of n
+poses begins a larger one.  A data set shows them in random order: whoever trains takes samples as they come.
 """
 
 import math
@@ -25,6 +25,8 @@ PARENTS = 0.05
 GROWTH = 2.5
 """Poses over initial poses where nobody says how many."""
 LARGEST = 2**31 - 1
+
+_ORDER = np.uint64(2**63)  # children from here on are never born: their words order the samples
 
 _CHUNK = 4096  # children a thread makes at a time
 _FRUITLESS = 1000  # generations without a child in range, after which there will be none
@@ -87,6 +89,11 @@ def grow(
             if progress:
                 progress(len(children))
     return genes[:count], done
+
+
+def order_of_samples(count: int, seed: int) -> NDArray[np.int32]:
+    """(count,) the number of the pose that each sample shows: a random permutation."""
+    return np.asarray(pair_up(count, count, np.uint64(seed), _ORDER))
 
 
 def _children(

@@ -1,4 +1,4 @@
-"""Samples of evolved poses: pose i of the population, seen in the view, with the noise, of sample i of the generator.
+"""Samples of evolved poses: the i-th is seen in the view, with the noise, of sample i of the generator.
 
 genes -> directions -> turned as a whole -> carried by the view -> P3D, P2D, O
 """
@@ -36,9 +36,10 @@ def evolved_into(
     arrays: Mapping[str, NDArray[Any]],
     threads: int = 1,
 ) -> None:
-    """Fill arrays, as `posesynth.sampler.sample_into` does, with samples from `start` on of a whole population.
+    """Fill arrays, as `posesynth.sampler.sample_into` does, with samples from `start` on of a set.
 
-    genes: (n, 3 E + 4), C-contiguous.  Raises InputError on arrays that are not a field's, or that reach beyond n.
+    genes: (n, 3 E + 4) of all its samples, C-contiguous.  Raises InputError on arrays that are not a field's, or that
+    reach beyond n.
     """
     count = check_arrays(skeleton, arrays)
     start = whole_number("start", start, 0, len(genes) - count)

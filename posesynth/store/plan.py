@@ -37,7 +37,7 @@ class Plan:
 
     arrays: which of posesynth.sampler.FIELDS, p2d and o among them.  dtype: float32, or float16 (rounded to nearest
     even; visibility stays bool).  stream_version: of the samples; only those of this version can be made.  ancestry:
-    where the poses come from if they are evolved, not drawn; sample i then shows pose i of the population of n poses.
+    where the poses come from if they are evolved, not drawn; the samples then are a population of n poses.
     Raises InputError, one line for each field that cannot be.
     """
 
