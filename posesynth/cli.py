@@ -434,7 +434,11 @@ def evolve(
     from . import coverage as coverage_
     from .ancestors import evolve as breed
     from .motion import load_motion
+    from .store import target as place
 
+    if target is not None and generations is not None:
+        raise InputError("target: is given beside --generations; expected one of the two")
+    place(out)
     made = _skeleton(skeleton, **sampling)
     mapping = None if joint_map is None else coverage_.load_map(joint_map, made)
     names = None if mapping is None else mapping.columns
