@@ -44,9 +44,9 @@ class Evolved:
 
     ``frames``: of all motions; ``unseen`` of them show no pose, for want of a heading or of any bone; ``outside`` show
     one that the skeleton's ranges do not hold.  ``generations``: how many it took.  ``born``: (n,) each pose's number
-    in the order of birth, below ``initial`` for those given.  ``genes``: (n, 3 E + 4) float32: of each edge the two
-    angles in half turns, in the frame that the skeleton gives them in; of each edge the length in units of the longest;
-    the turn of the whole pose, a unit quaternion (w, x, y, z).
+    in the order of birth, below ``initial`` for those given.  ``genes``: (n, 3 E + 4) float32: the first angles of all
+    edges, then the second, in half turns, in the frame that the skeleton gives them in; their lengths in units of the
+    longest; the turn of the whole pose, a unit quaternion (w, x, y, z).
     """
 
     skeleton: Skeleton

@@ -26,6 +26,6 @@ def individuals(genes: NDArray[np.float32], edges: int) -> list[naive_evolution.
     """Rows of genes as the twin has them."""
     made = []
     for row in genes.astype(float):
-        angles = [(180 * row[2 * e], 180 * row[2 * e + 1]) for e in range(edges)]
+        angles = [(180 * row[e], 180 * row[edges + e]) for e in range(edges)]
         made.append(naive_evolution.Individual(angles, row[2 * edges : 3 * edges].tolist(), tuple(row[3 * edges :])))
     return made

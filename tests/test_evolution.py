@@ -15,8 +15,19 @@ from strategies import skeletons
 from posesynth import InputError, load_skeleton, sample
 from posesynth.coverage.angles import carried, carrier, excess, weights
 from posesynth.evolution import evolved_into, grow, in_range
-from posesynth.evolution.operators import breed, cross, draw_lengths, pair_up, subtrees, tables, turn_bones, turn_pose
+from posesynth.evolution.operators import (
+    bones_to_turn,
+    breed,
+    cross,
+    draw_lengths,
+    pair_up,
+    subtrees,
+    tables,
+    turn_bones,
+    turn_pose,
+)
 from posesynth.evolution.population import first_generation
+from posesynth.rng import BLOCK
 from posesynth.sampler import field_dtype, field_shape
 from posesynth.skeleton import Skeleton
 
@@ -26,7 +37,7 @@ Genes = NDArray[np.float32]
 
 def angles_of(genes: Genes, edges: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """First and second angles in degrees."""
-    return 180 * genes[:, 0 : 2 * edges : 2].astype(float), 180 * genes[:, 1 : 2 * edges : 2].astype(float)
+    return 180 * genes[:, :edges].astype(float), 180 * genes[:, edges : 2 * edges].astype(float)
 
 
 def arcs_outside(skeleton: Skeleton, genes: Genes) -> NDArray[np.float64]:
@@ -65,10 +76,10 @@ def crossed(skeleton: Skeleton, which: int) -> tuple[Genes, Genes, Genes, NDArra
     """Father and mother (2, W), son and daughter (2, W), and which edges hang below the joint of the crossover."""
     parents = first_generation(drawn_poses(skeleton, 2))
     parents[1, -4:] = (0.6, 0, 0.8, 0)
-    children = np.empty_like(parents)
+    children = parents.copy()
     below = subtrees(skeleton)
     swapped = below[which % len(below)]
-    cross(parents[0], parents[1], swapped, skeleton.edges, children[0], children[1])
+    cross(children[0], children[1], swapped)
     return parents, children, below, swapped
 
 
@@ -80,7 +91,7 @@ def test_crossover_takes_each_bone_from_one_parent_and_all_lengths_from_one(skel
     for own in (0, 1):
         for e in range(edges):
             of = 1 - own if swapped[e] else own
-            assert children[own, 2 * e : 2 * e + 2].tobytes() == parents[of, 2 * e : 2 * e + 2].tobytes()
+            assert children[own, [e, edges + e]].tobytes() == parents[of, [e, edges + e]].tobytes()
         assert children[own, 2 * edges :].tobytes() == parents[own, 2 * edges :].tobytes()
 
 
@@ -107,7 +118,7 @@ def test_one_generation_is_that_of_the_slow_twin(skeleton: Skeleton, count: int,
     assert parents.tolist() == twin.parents(count, count)
     expected = twin.generation(individuals(genes, skeleton.edges), count)
     edges = skeleton.edges
-    theirs = np.array([[x for pair in c.angles for x in pair] for c, _ in expected]) / 180
+    theirs = np.array([np.ravel(c.angles, order="F") for c, _ in expected]) / 180
     theirs = np.hstack([theirs, [[*c.lengths, *c.turn] for c, _ in expected]])
     np.testing.assert_allclose(children[:, 2 * edges :], theirs[:, 2 * edges :], atol=2e-6)
     np.testing.assert_allclose(directions(skeleton, children), directions(skeleton, theirs), atol=1e-4)
@@ -146,7 +157,7 @@ def test_an_upper_arm_out_of_range_is_rejected() -> None:
     parents = np.arange(400, dtype=np.int32)
     children, accepted = np.empty_like(genes), np.empty(400, np.bool_)
     breed(tables(HUMAN), genes, parents, np.uint64(0), np.uint64(400), children, accepted)
-    raised = children[:, 2 * arm] > 121 / 180
+    raised = children[:, arm] > 121 / 180
     assert raised.sum() > 100
     assert not accepted[raised].any()
 
@@ -163,10 +174,13 @@ def test_every_first_bone_can_be_rejected(which: str) -> None:
 def turned(skeleton: Skeleton, count: int) -> tuple[Genes, Genes]:
     """One pose, and `count` times itself after local mutation of all its bones."""
     before = np.repeat(first_generation(drawn_poses(skeleton, 1)), count, axis=0)
-    after = before.copy()
-    made, all_bones = tables(skeleton), np.ones(skeleton.edges, np.bool_)
+    after, edges = before.copy(), skeleton.edges
+    bones, found = np.empty(count * edges, np.int32), 0
     for c in range(count):
-        turn_bones(made, all_bones, after[c], np.uint64(3), np.uint64(c))
+        found = bones_to_turn(np.ones(edges, np.bool_), c, 2, np.uint64(3), np.uint64(c), bones, found)
+    rows, words, where = np.zeros(3 * BLOCK, np.float32), np.zeros(4 * BLOCK, np.uint32), np.zeros(2 * BLOCK, np.uint64)
+    flexed = tables(skeleton).flexed
+    turn_bones(flexed, after, bones[:found], 2 + edges, np.uint64(3), np.uint64(0), rows, words, where)
     return before, after
 
 
@@ -208,7 +222,7 @@ def test_new_lengths_are_the_skeletons_and_shared_by_symmetric_bones(skeleton: S
     edges = skeleton.edges
     genes = first_generation(drawn_poses(skeleton, 30))
     for c in range(30):
-        draw_lengths(tables(skeleton), genes[c], np.uint64(0), np.uint64(c))
+        draw_lengths(tables(skeleton), genes[c], np.uint64(0), np.uint64(c), np.empty(edges, np.float32))
     lengths = genes[:, 2 * edges : 3 * edges].astype(float)
     assert (lengths.max(axis=1) == 1).all()
     if skeleton.sampling.symmetric_lengths:

@@ -1,8 +1,8 @@
 """Crossover, mutation and selection of poses: what EvoSkeleton (Li et al., CVPR 2020) does to one pair of parents.
 
-An individual is a flat float32 row of genes: first and second angle of each edge in half turns, in the frame that the
-skeleton gives them in; each edge's length in units of the longest; the turn of the whole pose, a unit quaternion
-(w, x, y, z).  The draws of child c are the words of sample c of the EVOLUTION stream:
+An individual is a flat float32 row of 3 E + 4 genes: the first angles of all edges, then the second, in half turns, in
+the frame that the skeleton gives them in; their lengths in units of the longest; the turn of the whole pose, a unit
+quaternion (w, x, y, z).  The draws of child c are the words of sample c of the EVOLUTION stream:
 
     call 0                  the parent it is named for, the joint of the crossover (of a pair's first child), whether
                             the whole pose is turned, whether its lengths are drawn anew
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from posesynth import rng
 from posesynth.compilation import formula, kernel, stage
 from posesynth.kernel import plan
-from posesynth.rng import U24
-from posesynth.skeleton import Range, Skeleton
+from posesynth.rng import BLOCK, U24
+from posesynth.skeleton import Skeleton
 from posesynth.trigonometry import TO_HALF_TURNS, atan2, f32, log, sincospi
 
 BONE_TURNED, BONE_DEGREES = 0.3, 10.0
@@ -45,8 +45,8 @@ class Tables(NamedTuple):
 
     parent: NDArray[np.int32]  # (E,) node
     flexed: NDArray[np.bool_]  # (E,) angles are flexion and abduction, not theta and phi
-    first: NDArray[np.float32]  # (E, 2) middle and half width of the range
-    second: NDArray[np.float32]  # (E, 2)
+    middle: NDArray[np.float32]  # (2 E,) of the ranges: the first angles', then the second
+    half: NDArray[np.float32]  # (2 E,) half their widths
     share: NDArray[np.int32]  # (E,) length class
     length: NDArray[np.float32]  # (C, 2) lo, span
     below: NDArray[np.bool_]  # (J, E) for each joint with children: the edges of the subtree rooted there
@@ -55,11 +55,12 @@ class Tables(NamedTuple):
 def tables(skeleton: Skeleton) -> Tables:
     """The skeleton's tables."""
     drawn = plan(skeleton).tables
+    ranges = [r.first for r in skeleton.ranges] + [r.second for r in skeleton.ranges]
     return Tables(
         parent=drawn.parent,
         flexed=drawn.flexed,
-        first=_middles([r.first for r in skeleton.ranges]),
-        second=_middles([r.second for r in skeleton.ranges]),
+        middle=np.array([(low + high) / 360 for low, high in ranges], np.float32),
+        half=np.array([(high - low) / 360 for low, high in ranges], np.float32),
         share=drawn.share,
         length=drawn.length,
         below=subtrees(skeleton),
@@ -74,10 +75,6 @@ def subtrees(skeleton: Skeleton) -> NDArray[np.bool_]:
         reached[parent, e] = True
         reached[parent] |= reached[e + 1]
     return reached[reached.any(axis=1)]
-
-
-def _middles(ranges: list[Range]) -> NDArray[np.float32]:
-    return np.array([((low + high) / 360, (high - low) / 360) for low, high in ranges], np.float32)
 
 
 @formula
@@ -102,65 +99,104 @@ def _direction(flexed, first, second):  # type: ignore[no-untyped-def]
     """The bone's unit vector in its frame, and the cosine of the second angle."""
     sa, ca = sincospi(first)
     sb, cb = sincospi(second)
-    if flexed:
-        return sb, -(sa * cb), ca * cb, cb
-    return sa * cb, sa * sb, ca, cb
+    return sb if flexed else sa * cb, -(sa * cb) if flexed else sa * sb, ca * cb if flexed else ca, cb
 
 
 @formula
 def _angles(flexed, x, y, z, over):  # type: ignore[no-untyped-def]
     """The two angles of a direction, in half turns; `over`: of the two readings of flexion, that beyond the pole."""
-    if not flexed:
-        return atan2(np.sqrt(x * x + y * y), z) * TO_HALF_TURNS, atan2(y, x) * TO_HALF_TURNS
-    first = atan2(-y, z) * TO_HALF_TURNS
-    second = atan2(x, np.sqrt(y * y + z * z)) * TO_HALF_TURNS
-    if over:
-        first = first - _ONE if first > _ZERO else first + _ONE
-        second = _ONE - second if second >= _ZERO else -_ONE - second
-    return first, second
+    ring = np.sqrt(y * y + z * z) if flexed else np.sqrt(x * x + y * y)
+    first = atan2(-y if flexed else ring, z) * TO_HALF_TURNS
+    second = atan2(x if flexed else y, ring if flexed else x) * TO_HALF_TURNS
+    beyond = flexed and over
+    other_first = first - _ONE if first > _ZERO else first + _ONE
+    other_second = _ONE - second if second >= _ZERO else -_ONE - second
+    return other_first if beyond else first, other_second if beyond else second
 
 
-@stage
-def cross(father, mother, swapped, edges, son, daughter):  # type: ignore[no-untyped-def]
-    """Swap a subtree: the angles of its bones.  Lengths and the turn of the whole pose stay with the parent.
+@formula
+def cross(son, daughter, swapped):  # type: ignore[no-untyped-def]
+    """Swap a subtree of two parents: the angles of its bones.  Lengths and the turn of the whole pose stay.
 
     The subtree carries its lengths along, and swapping these back leaves each child with one parent's whole set.
     """
-    son[:] = father
-    daughter[:] = mother
-    for e in range(edges):
-        if swapped[e]:
-            for g in (2 * e, 2 * e + 1):
-                son[g] = mother[g]
-                daughter[g] = father[g]
+    edges = len(swapped)
+    for which in range(0, 2 * edges, edges):
+        for e in range(edges):
+            a, b, swap = son[which + e], daughter[which + e], swapped[e]
+            son[which + e] = b if swap else a
+            daughter[which + e] = a if swap else b
+
+
+@formula
+def bones_to_turn(swapped, child, calls, seed, index, bones, count):  # type: ignore[no-untyped-def]
+    """Append to `bones` those swapped bones of a child that local mutation takes, as child * E + edge; the new count.
+
+    calls: the first of the calls that decide it.
+    """
+    edges = len(swapped)
+    for first in range(0, edges, 4):
+        last = min(first + 4, edges)
+        needed = False
+        for e in range(first, last):
+            needed |= swapped[e]
+        if needed:
+            words = rng.draw(seed, index, calls + first // 4, rng.EVOLUTION)
+            for e in range(first, last):
+                if swapped[e] and words[e - first] < _BONE:
+                    bones[count] = child * edges + e
+                    count += 1
+    return count
 
 
 @stage
-def turn_bones(tables, swapped, child, seed, index):  # type: ignore[no-untyped-def]
-    """Local mutation: some of the swapped bones are turned a little about a random axis."""
-    edges, calls = len(tables.parent), 2 + (len(tables.length) + 3) // 4
-    turns = calls + (edges + 3) // 4
-    for e in range(edges):
-        if not swapped[e]:
-            continue
-        words = rng.draw(seed, index, calls + e // 4, rng.EVOLUTION)
-        if words[e % 4] >= _BONE:
-            continue
-        a, b, c, d = rng.draw(seed, index, turns + e, rng.EVOLUTION)
-        ax, ay, az, angle = _turn(a, b, c, d, _BONE_SD)
-        x, y, z, side = _direction(tables.flexed[e], child[2 * e], child[2 * e + 1])
+def turn_bones(flexed, children, bones, calls, seed, first, rows, words, where):  # type: ignore[no-untyped-def]
+    """Local mutation: each of these bones is turned a little about a random axis, BLOCK bones at a time.
+
+    bones: child * E + edge, child 0 being number `first`.  calls: that of edge 0's turn.  rows, words, where: scratch,
+    stacks of 3, 4 and 2 rows.
+    """
+    edges = len(flexed)
+    for at in range(0, len(bones), BLOCK):
+        here = min(BLOCK, len(bones) - at)
+        for s in range(here):
+            child, e = bones[at + s] // edges, bones[at + s] % edges
+            rows[s], rows[BLOCK + s] = children[child, e], children[child, edges + e]
+            rows[2 * BLOCK + s] = _ONE if flexed[e] else _ZERO
+            where[s], where[BLOCK + s] = first + np.uint64(child), np.uint64(calls + e)
+        _draw_each(where, seed, words)
+        _turn_each(words, rows)
+        for s in range(here):
+            child, e = bones[at + s] // edges, bones[at + s] % edges
+            children[child, e], children[child, edges + e] = rows[s], rows[BLOCK + s]
+
+
+@stage
+def _draw_each(where, seed, words):  # type: ignore[no-untyped-def]
+    for s in range(BLOCK):
+        a, b, c, d = rng.draw(seed, where[s], where[BLOCK + s], rng.EVOLUTION)
+        words[s] = a
+        words[BLOCK + s] = b
+        words[2 * BLOCK + s] = c
+        words[3 * BLOCK + s] = d
+
+
+@stage
+def _turn_each(words, rows):  # type: ignore[no-untyped-def]
+    """Rodrigues' formula on directions.  rows: first and second angle, and whether they are flexion and abduction."""
+    for s in range(BLOCK):
+        ax, ay, az, angle = _turn(words[s], words[BLOCK + s], words[2 * BLOCK + s], words[3 * BLOCK + s], _BONE_SD)
+        flexed = rows[2 * BLOCK + s] != _ZERO
+        x, y, z, side = _direction(flexed, rows[s], rows[BLOCK + s])
         sin, cos = sincospi(angle)
         along = (ax * x + ay * y + az * z) * (_ONE - cos)
-        child[2 * e], child[2 * e + 1] = _angles(
-            tables.flexed[e],
-            x * cos + (ay * z - az * y) * sin + ax * along,
-            y * cos + (az * x - ax * z) * sin + ay * along,
-            z * cos + (ax * y - ay * x) * sin + az * along,
-            side < _ZERO,
-        )
+        u = x * cos + (ay * z - az * y) * sin + ax * along
+        v = y * cos + (az * x - ax * z) * sin + ay * along
+        w = z * cos + (ax * y - ay * x) * sin + az * along
+        rows[s], rows[BLOCK + s] = _angles(flexed, u, v, w, side < _ZERO)
 
 
-@stage
+@formula
 def turn_pose(child, at, seed, index):  # type: ignore[no-untyped-def]
     """Global mutation: the whole pose is turned about a random axis.  at: the gene where its quaternion begins."""
     a, b, c, d = rng.draw(seed, index, 1, rng.EVOLUTION)
@@ -176,43 +212,42 @@ def turn_pose(child, at, seed, index):  # type: ignore[no-untyped-def]
     child[at], child[at + 1], child[at + 2], child[at + 3] = rw / norm, rx / norm, ry / norm, rz / norm
 
 
-@stage
-def draw_lengths(tables, child, seed, index):  # type: ignore[no-untyped-def]
+@formula
+def draw_lengths(tables, child, seed, index, scratch):  # type: ignore[no-untyped-def]
     """Length mutation: all lengths from the skeleton's ranges, one draw a length class, over the longest."""
-    edges = len(tables.parent)
+    edges, classes = len(tables.parent), len(tables.length)
     longest = _ZERO
+    for first in range(0, classes, 4):
+        words = rng.draw(seed, index, 2 + first // 4, rng.EVOLUTION)
+        for c in range(first, min(first + 4, classes)):
+            u = (f32(words[c - first] >> _EIGHT) + _ONE) * U24
+            scratch[c] = tables.length[c, 0] + u * tables.length[c, 1]
+            longest = max(longest, scratch[c])
     for e in range(edges):
-        share = tables.share[e]
-        words = rng.draw(seed, index, 2 + share // 4, rng.EVOLUTION)
-        u = (f32(words[share % 4] >> _EIGHT) + _ONE) * U24
-        child[2 * edges + e] = tables.length[share, 0] + u * tables.length[share, 1]
-        longest = max(longest, child[2 * edges + e])
-    for e in range(edges):
-        child[2 * edges + e] = child[2 * edges + e] / longest
+        child[2 * edges + e] = scratch[tables.share[e]] / longest
 
 
 @formula
-def _outside(angle, given):  # type: ignore[no-untyped-def]
-    off = angle - given[0]
+def _outside(angle, middle, half):  # type: ignore[no-untyped-def]
+    off = angle - middle
     off -= _TWO * ((off * _HALF + _ROUND) - _ROUND)
-    return max(abs(off) - given[1], _ZERO)
+    return max(abs(off) - half, _ZERO)
 
 
-@stage
+@formula
 def inside(tables, individual):  # type: ignore[no-untyped-def]
     """Selection: whether each bone lies in its range, to TOLERANCE degrees of arc on the unit sphere."""
-    for e in range(len(tables.parent)):
-        first, second = individual[2 * e], individual[2 * e + 1]
-        off_first, off_second = _outside(first, tables.first[e]), _outside(second, tables.second[e])
-        if tables.flexed[e]:
-            _, cos = sincospi(second)
-            off_first *= abs(cos)
-        else:
-            sin, _ = sincospi(first)
-            off_second *= abs(sin)
-        if off_first > _SLACK or off_second > _SLACK:
-            return False
-    return True
+    edges = len(tables.parent)
+    leaks = 0
+    for e in range(edges):
+        first, second = individual[e], individual[edges + e]
+        sin, _ = sincospi(first)
+        _, cos = sincospi(second)
+        flexed = tables.flexed[e]
+        first_arc = _outside(first, tables.middle[e], tables.half[e]) * (abs(cos) if flexed else _ONE)
+        second_arc = _outside(second, tables.middle[edges + e], tables.half[edges + e]) * (_ONE if flexed else abs(sin))
+        leaks += (first_arc > _SLACK) or (second_arc > _SLACK)
+    return leaks == 0
 
 
 @kernel
@@ -239,21 +274,46 @@ def pair_up(count, wanted, seed, first):  # type: ignore[no-untyped-def]
 @kernel
 def breed(tables, population, parents, seed, first, children, accepted):  # type: ignore[no-untyped-def]
     """Two children of each pair of `parents`, children first, first + 1, ..., and whether each is in the ranges."""
-    edges, joints = len(tables.parent), len(tables.below)
-    for i in range(0, len(parents), 2):
-        index = first + np.uint64(i)
-        _, word, _, _ = rng.draw(seed, index, 0, rng.EVOLUTION)
-        swapped = tables.below[(word * np.uint64(joints)) >> _SHIFT]
-        cross(population[parents[i]], population[parents[i + 1]], swapped, edges, children[i], children[i + 1])
-        for c in (i, i + 1):
-            child, index = children[c], first + np.uint64(c)
-            _, _, pose, lengths = rng.draw(seed, index, 0, rng.EVOLUTION)
-            turn_bones(tables, swapped, child, seed, index)
+    edges, joints, classes = len(tables.parent), len(tables.below), len(tables.length)
+    decided = 2 + (classes + 3) // 4
+    turned = decided + (edges + 3) // 4
+    lengths = np.empty(classes, np.float32)
+    bones = np.empty(BLOCK * edges, np.int32)
+    rows, words = np.zeros(3 * BLOCK, np.float32), np.zeros(4 * BLOCK, np.uint32)
+    where = np.zeros(2 * BLOCK, np.uint64)
+    for start in range(0, len(parents), BLOCK):
+        stop, count = min(start + BLOCK, len(parents)), 0
+        for c in range(start, stop):  # by themselves: the processor then waits for many parents at a time
+            for g in range(population.shape[1]):
+                children[c, g] = population[parents[c], g]
+        for i in range(start, stop, 2):
+            index = first + np.uint64(i)
+            _, word, _, _ = rng.draw(seed, index, 0, rng.EVOLUTION)
+            swapped = tables.below[(word * np.uint64(joints)) >> _SHIFT]
+            cross(children[i], children[i + 1], swapped)
+            for c in (i, i + 1):
+                count = bones_to_turn(swapped, c - start, decided, seed, first + np.uint64(c), bones, count)
+        here = children[start:stop]
+        turn_bones(tables.flexed, here, bones[:count], turned, seed, first + np.uint64(start), rows, words, where)
+        for c in range(start, stop):
+            index = first + np.uint64(c)
+            _, _, pose, anew = rng.draw(seed, index, 0, rng.EVOLUTION)
             if pose < _POSE:
-                turn_pose(child, 3 * edges, seed, index)
-            if lengths < _LENGTHS:
-                draw_lengths(tables, child, seed, index)
-            accepted[c] = inside(tables, child)
+                turn_pose(children[c], 3 * edges, seed, index)
+            if anew < _LENGTHS:
+                draw_lengths(tables, children[c], seed, index, lengths)
+            accepted[c] = inside(tables, children[c])
+
+
+@kernel
+def join(children, accepted, places):  # type: ignore[no-untyped-def]
+    """Copy the accepted children, in order, to as many `places` as there are."""
+    taken = 0
+    for c in range(len(accepted)):
+        if accepted[c] and taken < len(places):
+            for g in range(children.shape[1]):
+                places[taken, g] = children[c, g]
+            taken += 1
 
 
 @kernel

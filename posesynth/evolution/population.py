@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posesynth.errors import InputError
-from posesynth.evolution.operators import breed, judge, pair_up, tables
+from posesynth.evolution.operators import breed, join, judge, pair_up, tables
 from posesynth.sampler import cores
 from posesynth.skeleton import Skeleton
 
@@ -36,9 +36,8 @@ Genes = NDArray[np.float32]
 
 def first_generation(initial: Genes) -> Genes:
     """Initial poses (P, E, 3), of each bone two angles in half turns and a length, as rows of genes (P, 3 E + 4)."""
-    count, edges, _ = initial.shape
-    upright = np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1))
-    return np.concatenate([initial[..., :2].reshape(count, 2 * edges), initial[..., 2], upright], axis=1)
+    upright = np.tile(np.array([1, 0, 0, 0], np.float32), (len(initial), 1))
+    return np.concatenate([*np.moveaxis(initial, 2, 0), upright], axis=1)
 
 
 def in_range(skeleton: Skeleton, initial: Genes) -> NDArray[np.bool_]:
@@ -66,28 +65,31 @@ def grow(
     """
     genes = first_generation(initial)
     made, count, done, fruitless = tables(skeleton), len(genes), 0, 0
+    children = np.empty((0, genes.shape[1]), np.float32)
     born = np.uint64(count)
     threads = cores() if threads is None else threads
     with ThreadPoolExecutor(threads) as pool:
         while count < target if target is not None else done < (generations or 0):
             parents = pair_up(count, 2 * max(1, math.floor(PARENTS * count)), np.uint64(seed), born)
-            children = _children(made, genes, parents, seed, born, pool if threads > 1 else None)
+            if len(children) < len(parents):
+                children = np.empty((2 * len(parents), genes.shape[1]), np.float32)
+            accepted = _breed(made, genes, parents, seed, born, children, pool if threads > 1 else None)
             done, born = done + 1, born + np.uint64(len(parents))
-            room = (LARGEST if target is None else target) - count
-            fruitless = 0 if len(children) else fruitless + 1
+            added = int(np.count_nonzero(accepted))
+            fruitless = 0 if added else fruitless + 1
             if fruitless == _FRUITLESS:
                 raise InputError(
                     f"evolution: no child of {_FRUITLESS} generations lies in the ranges of '{skeleton.name}'; "
                     "expected wider ranges, or other poses"
                 )
-            if target is None and len(children) > room:
+            if target is None and count + added > LARGEST:
                 raise InputError(f"generations: {done} give more than {LARGEST} poses; expected fewer")
-            children = children[:room]
-            genes = _with_room(genes, count + len(children), target)
-            genes[count : count + len(children)] = children
-            count += len(children)
+            added = min(added, (target or LARGEST) - count)
+            genes = _with_room(genes, count + added, target)
+            join(children, accepted, genes[count : count + added])
+            count += added
             if progress:
-                progress(len(children))
+                progress(added)
     return genes[:count], done
 
 
@@ -96,15 +98,20 @@ def order_of_samples(count: int, seed: int) -> NDArray[np.int32]:
     return np.asarray(pair_up(count, count, np.uint64(seed), _ORDER))
 
 
-def _children(
-    made: Any, genes: Genes, parents: NDArray[np.int32], seed: int, born: np.uint64, pool: ThreadPoolExecutor | None
-) -> Genes:
-    """The children of these parents that lie in range, in order."""
-    children = np.empty((len(parents), genes.shape[1]), np.float32)
+def _breed(
+    made: Any,
+    genes: Genes,
+    parents: NDArray[np.int32],
+    seed: int,
+    born: np.uint64,
+    children: Genes,
+    pool: ThreadPoolExecutor | None,
+) -> NDArray[np.bool_]:
+    """Make the children of these parents, in order, and tell which of them lie in range."""
     accepted = np.empty(len(parents), np.bool_)
 
     def run(first: int) -> None:
-        part = slice(first, first + _CHUNK)
+        part = slice(first, min(first + _CHUNK, len(parents)))
         breed(made, genes, parents[part], np.uint64(seed), born + np.uint64(first), children[part], accepted[part])
 
     chunks = range(0, len(parents), _CHUNK)
@@ -113,7 +120,7 @@ def _children(
             run(first)
     else:
         list(pool.map(run, chunks))
-    return children[accepted]
+    return accepted
 
 
 def _with_room(genes: Genes, needed: int, target: int | None) -> Genes:

@@ -114,7 +114,7 @@ def _unpack(genes, edges, words, rows, o):  # type: ignore[no-untyped-def]
     for s in range(len(genes)):
         for g in range(2 * edges):
             steps = np.int64((genes[s, g] + _ONE) * _STEPS) & np.int64(0xFFFFFF)
-            words[g * BLOCK + s] = np.uint32(steps << np.int64(8))
+            words[(2 * (g % edges) + g // edges) * BLOCK + s] = np.uint32(steps << np.int64(8))
         for e in range(edges):
             rows[(o + 3 * e) * BLOCK + s] = genes[s, 2 * edges + e]
 
