@@ -175,17 +175,19 @@ def turned(skeleton: Skeleton, count: int) -> tuple[Genes, Genes]:
     """One pose, and `count` times itself after local mutation of all its bones."""
     before = np.repeat(first_generation(drawn_poses(skeleton, 1)), count, axis=0)
     after, edges = before.copy(), skeleton.edges
-    bones, found = np.empty(count * edges, np.int32), 0
-    for c in range(count):
-        found = bones_to_turn(np.ones(edges, np.bool_), c, 2, np.uint64(3), np.uint64(c), bones, found)
+    bones, everything = np.empty(BLOCK * edges + 1, np.int32), np.ones((1, edges), np.bool_)
     rows, words, where = np.zeros(3 * BLOCK, np.float32), np.zeros(4 * BLOCK, np.uint32), np.zeros(2 * BLOCK, np.uint64)
-    flexed = tables(skeleton).flexed
-    turn_bones(flexed, after, bones[:found], 2 + edges, np.uint64(3), np.uint64(0), rows, words, where)
+    drawn = np.random.default_rng(0).integers(0, 2**32, BLOCK * edges, np.uint32)
+    for c in range(0, count, BLOCK):
+        here = after[c : c + BLOCK]
+        found = bones_to_turn(everything, np.zeros(len(here), np.int32), drawn, bones)
+        flexed, first = tables(skeleton).flexed, np.uint64(c)
+        turn_bones(flexed, here, bones[:found], 2, np.uint64(3), first, rows, words, where)
     return before, after
 
 
 def test_local_mutation_turns_three_bones_of_ten_by_ten_degrees() -> None:
-    skeleton = star(8, theta="[60, 120]", phi="[-30, 30]")
+    skeleton = star(24, theta="[60, 120]", phi="[-30, 30]")
     before, after = (directions(skeleton, genes) for genes in turned(skeleton, 4000))
     cosines = np.clip(np.sum(before * after, axis=2), -1, 1)
     moved = cosines < 1 - 1e-9
@@ -198,8 +200,8 @@ def test_local_mutation_turns_three_bones_of_ten_by_ten_degrees() -> None:
 def test_global_mutation_turns_the_pose_by_thirty_degrees() -> None:
     """The published code did not pass the figure on, and turned by 60."""
     genes = np.tile(np.array([1, 0, 0, 0], np.float32), (20_000, 1))
-    for c in range(len(genes)):
-        turn_pose(genes[c], 0, np.uint64(1), np.uint64(c))
+    for c, words in enumerate(np.random.default_rng(1).integers(0, 2**32, (len(genes), 4), np.uint32)):
+        turn_pose(genes[c], 0, np.repeat(words, BLOCK), 0)
     np.testing.assert_allclose(np.linalg.norm(genes, axis=1), 1, atol=1e-6)
     angles = 2 * np.degrees(np.arccos(np.clip(np.abs(genes[:, 0]), 0, 1)))
     assert abs(np.sqrt(np.mean(angles**2)) - 30) < 1
@@ -221,8 +223,9 @@ def test_a_tenth_of_the_children_are_turned_and_half_have_new_lengths() -> None:
 def test_new_lengths_are_the_skeletons_and_shared_by_symmetric_bones(skeleton: Skeleton) -> None:
     edges = skeleton.edges
     genes = first_generation(drawn_poses(skeleton, 30))
+    words = np.random.default_rng(1).integers(0, 2**32, BLOCK * edges, np.uint32)
     for c in range(30):
-        draw_lengths(tables(skeleton), genes[c], np.uint64(0), np.uint64(c), np.empty(edges, np.float32))
+        draw_lengths(tables(skeleton), genes[c], words, c, np.empty(edges, np.float32))
     lengths = genes[:, 2 * edges : 3 * edges].astype(float)
     assert (lengths.max(axis=1) == 1).all()
     if skeleton.sampling.symmetric_lengths:

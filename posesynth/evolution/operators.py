@@ -35,6 +35,7 @@ TOLERANCE = 1e-3
 _BONE, _POSE, _LENGTHS = (np.uint64(round(p * 2**32)) for p in (BONE_TURNED, POSE_TURNED, LENGTHS_DRAWN))
 _BONE_SD, _POSE_SD = f32(BONE_DEGREES / 180), f32(POSE_DEGREES / 180)
 _SLACK = f32(TOLERANCE / 180)
+_LINE = 16  # genes in a cache line
 _EIGHT, _SHIFT = np.uint64(8), np.uint64(32)
 _ROUND = f32(12582912)  # 1.5 * 2^23: adding and taking it away rounds to the nearest integer
 _ZERO, _HALF, _ONE, _TWO, _MINUS_TWO = f32(0), f32(0.5), f32(1), f32(2), f32(-2)
@@ -129,23 +130,16 @@ def cross(son, daughter, swapped):  # type: ignore[no-untyped-def]
 
 
 @formula
-def bones_to_turn(swapped, child, calls, seed, index, bones, count):  # type: ignore[no-untyped-def]
-    """Append to `bones` those swapped bones of a child that local mutation takes, as child * E + edge; the new count.
+def bones_to_turn(below, joints, words, bones):  # type: ignore[no-untyped-def]
+    """Write to `bones` those bones of a block that local mutation takes, as child * E + edge; returns how many.
 
-    calls: the first of the calls that decide it.
+    joints: each child's crossover, a row of `below`.  words: a row an edge.
     """
-    edges = len(swapped)
-    for first in range(0, edges, 4):
-        last = min(first + 4, edges)
-        needed = False
-        for e in range(first, last):
-            needed |= swapped[e]
-        if needed:
-            words = rng.draw(seed, index, calls + first // 4, rng.EVOLUTION)
-            for e in range(first, last):
-                if swapped[e] and words[e - first] < _BONE:
-                    bones[count] = child * edges + e
-                    count += 1
+    edges, count = below.shape[1], 0
+    for e in range(edges):
+        for s in range(len(joints)):
+            bones[count] = s * edges + e
+            count += below[joints[s], e] and np.uint64(words[e * BLOCK + s]) < _BONE
     return count
 
 
@@ -197,9 +191,12 @@ def _turn_each(words, rows):  # type: ignore[no-untyped-def]
 
 
 @formula
-def turn_pose(child, at, seed, index):  # type: ignore[no-untyped-def]
-    """Global mutation: the whole pose is turned about a random axis.  at: the gene where its quaternion begins."""
-    a, b, c, d = rng.draw(seed, index, 1, rng.EVOLUTION)
+def turn_pose(child, at, words, s):  # type: ignore[no-untyped-def]
+    """Global mutation: the whole pose is turned about a random axis.
+
+    at: the gene where its quaternion begins.  words: a stack of 4, of whose rows word s is meant.
+    """
+    a, b, c, d = words[s], words[BLOCK + s], words[2 * BLOCK + s], words[3 * BLOCK + s]
     ax, ay, az, angle = _turn(a, b, c, d, _POSE_SD)
     sin, cos = sincospi(angle * _HALF)
     x, y, z = ax * sin, ay * sin, az * sin
@@ -213,16 +210,16 @@ def turn_pose(child, at, seed, index):  # type: ignore[no-untyped-def]
 
 
 @formula
-def draw_lengths(tables, child, seed, index, scratch):  # type: ignore[no-untyped-def]
-    """Length mutation: all lengths from the skeleton's ranges, one draw a length class, over the longest."""
-    edges, classes = len(tables.parent), len(tables.length)
-    longest = _ZERO
-    for first in range(0, classes, 4):
-        words = rng.draw(seed, index, 2 + first // 4, rng.EVOLUTION)
-        for c in range(first, min(first + 4, classes)):
-            u = (f32(words[c - first] >> _EIGHT) + _ONE) * U24
-            scratch[c] = tables.length[c, 0] + u * tables.length[c, 1]
-            longest = max(longest, scratch[c])
+def draw_lengths(tables, child, words, s, scratch):  # type: ignore[no-untyped-def]
+    """Length mutation: all lengths from the skeleton's ranges, one draw a length class, over the longest.
+
+    words: a row a class, of which word s is meant.
+    """
+    edges, longest = len(tables.parent), _ZERO
+    for c in range(len(tables.length)):
+        u = (f32(words[c * BLOCK + s] >> _EIGHT) + _ONE) * U24
+        scratch[c] = tables.length[c, 0] + u * tables.length[c, 1]
+        longest = max(longest, scratch[c])
     for e in range(edges):
         child[2 * edges + e] = scratch[tables.share[e]] / longest
 
@@ -278,30 +275,34 @@ def breed(tables, population, parents, seed, first, children, accepted):  # type
     decided = 2 + (classes + 3) // 4
     turned = decided + (edges + 3) // 4
     lengths = np.empty(classes, np.float32)
-    bones = np.empty(BLOCK * edges, np.int32)
+    bones = np.empty(BLOCK * edges + 1, np.int32)  # one more is written than is counted
+    joint = np.empty(BLOCK, np.int32)
+    drawn = np.empty(4 * turned * BLOCK, np.uint32)
     rows, words = np.zeros(3 * BLOCK, np.float32), np.zeros(4 * BLOCK, np.uint32)
     where = np.zeros(2 * BLOCK, np.uint64)
     for start in range(0, len(parents), BLOCK):
-        stop, count = min(start + BLOCK, len(parents)), 0
-        for c in range(start, stop):  # by themselves: the processor then waits for many parents at a time
+        stop = min(start + BLOCK, len(parents))
+        rng.fill(drawn, 4 * turned, seed, first + np.uint64(start), rng.EVOLUTION)
+        # One gene of each cache line first: the processor then waits for many parents at a time.
+        for g in range(0, population.shape[1], _LINE):
+            for c in range(start, stop):
+                children[c, g] = population[parents[c], g]
+        for c in range(start, stop):
             for g in range(population.shape[1]):
                 children[c, g] = population[parents[c], g]
-        for i in range(start, stop, 2):
-            index = first + np.uint64(i)
-            _, word, _, _ = rng.draw(seed, index, 0, rng.EVOLUTION)
-            swapped = tables.below[(word * np.uint64(joints)) >> _SHIFT]
-            cross(children[i], children[i + 1], swapped)
-            for c in (i, i + 1):
-                count = bones_to_turn(swapped, c - start, decided, seed, first + np.uint64(c), bones, count)
+        for s in range(0, stop - start, 2):
+            joint[s] = (np.uint64(drawn[BLOCK + s]) * np.uint64(joints)) >> _SHIFT
+            joint[s + 1] = joint[s]
+            cross(children[start + s], children[start + s + 1], tables.below[joint[s]])
+        count = bones_to_turn(tables.below, joint[: stop - start], drawn[4 * decided * BLOCK :], bones)
         here = children[start:stop]
         turn_bones(tables.flexed, here, bones[:count], turned, seed, first + np.uint64(start), rows, words, where)
         for c in range(start, stop):
-            index = first + np.uint64(c)
-            _, _, pose, anew = rng.draw(seed, index, 0, rng.EVOLUTION)
-            if pose < _POSE:
-                turn_pose(children[c], 3 * edges, seed, index)
-            if anew < _LENGTHS:
-                draw_lengths(tables, children[c], seed, index, lengths)
+            s = c - start
+            if drawn[2 * BLOCK + s] < _POSE:
+                turn_pose(children[c], 3 * edges, drawn[4 * BLOCK :], s)
+            if drawn[3 * BLOCK + s] < _LENGTHS:
+                draw_lengths(tables, children[c], drawn[8 * BLOCK :], s, lengths)
             accepted[c] = inside(tables, children[c])
 
 
