@@ -139,7 +139,7 @@ def bones_to_turn(below, joints, words, bones):  # type: ignore[no-untyped-def]
     for e in range(edges):
         for s in range(len(joints)):
             bones[count] = s * edges + e
-            count += below[joints[s], e] and np.uint64(words[e * BLOCK + s]) < _BONE
+            count += int(below[joints[s], e] and np.uint64(words[e * BLOCK + s]) < _BONE)
     return count
 
 
