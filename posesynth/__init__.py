@@ -16,6 +16,7 @@ from .errors import InputError
 
 if TYPE_CHECKING:
     from . import render
+    from .ancestors import evolve
     from .kinematics import forward, inverse
     from .pipe import read_stream
     from .render import ImageStream
@@ -31,6 +32,7 @@ __all__ = [
     "InputError",
     "PoseStream",
     "Skeleton",
+    "evolve",
     "forward",
     "inverse",
     "load_skeleton",
@@ -47,6 +49,7 @@ _HOMES = {
     "ImageStream": ".render",
     "PoseStream": ".stream",
     "Skeleton": ".skeleton",
+    "evolve": ".ancestors",
     "forward": ".kinematics",
     "inverse": ".kinematics",
     "load_skeleton": ".skeleton",

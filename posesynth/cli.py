@@ -313,13 +313,25 @@ def generate(
     made = _skeleton(skeleton, **sampling)
     plan = store.Plan(made, seed=seed, n=n, shard=shard, arrays=_names(arrays), dtype=dtype)
     target = out if out is not None else f"{made.name}.zarr"
+    _write_set(plan, target, workers, dask, shards)
+
+
+def _write_set(
+    plan: Any, target: str, workers: int = 1, dask: str | None = None, shards: tuple[int, int] | None = None
+) -> None:
+    """Write the set of a plan, or go on with it, and tell how that went."""
+    from . import store
+
     needed, free = store.space(plan, target)
     there = "" if free is None else f", {store.size(free)} are free"
     try:
-        print(f"{target}: {n:,} samples, {_count(plan.shards, 'shard')}; needs {store.size(needed)}{there}", flush=True)
+        print(
+            f"{target}: {plan.n:,} samples, {_count(plan.shards, 'shard')}; needs {store.size(needed)}{there}",
+            flush=True,
+        )
         if dask is None:
             _make_ready()  # here once, for all processes, and before the bar measures a rate
-        with _bar(n, "samples") as bar:
+        with _bar(plan.n, "samples") as bar:
             if dask is None:
                 done = store.generate(plan, target, workers=workers, shards=shards, progress=bar.update)
             else:
@@ -388,6 +400,57 @@ def _bar(total: int | None, unit: str) -> Any:
     from tqdm import tqdm
 
     return tqdm(total=total, unit=f" {unit}", unit_scale=True, smoothing=0.1, disable=None, dynamic_ncols=True)
+
+
+@posesynth.command()
+@click.option(
+    "--from",
+    "motions",
+    multiple=True,
+    required=True,
+    metavar="MOTION",
+    help="Poses to begin with: BVH, AMC, or joint positions as CSV, NPZ, NPY or Label3D .mat.  May be given again.",
+)
+@_skeleton_option
+@click.option("--map", "joint_map", metavar="MAP", help="A joint map: a file, or a shipped one's name.")
+@click.option("--asf", help="The skeleton of AMC files.  Default: the .asf beside them.")
+@click.option("--target", type=Size(least=1), help="How many poses there shall be.  Default: 2.5 times as many.")
+@click.option("--generations", type=Size(), help="How many generations to breed, instead of --target.")
+@_seed_option
+@click.option("--out", required=True, help="PATH.zarr, PATH.h5 or s3://bucket/path.zarr.")
+@click.option("--shard", type=Size(least=1), default=2**20, help="Samples a shard.  Default: 2^20 (1,048,576).")
+@click.option("--arrays", default="p2d,o", show_default=True, help="As for generate.")
+@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
+@_sampling_options
+def evolve(
+    motions: tuple[str, ...], skeleton: str, joint_map: str | None, asf: str | None, target: int | None,
+    generations: int | None, seed: int, out: str, shard: int, arrays: str, dtype: str, **sampling: Any,
+) -> None:  # fmt: skip
+    """Breed new poses from real ones, within the skeleton's ranges, and write them as a data set.
+
+    Pose after pose of the motion, then generation after generation: subtrees are exchanged, bones turned a little,
+    lengths drawn anew, and what leaves the ranges is dropped.  Stopped or killed, the same command goes on.
+    """
+    from . import coverage as coverage_
+    from .ancestors import evolve as breed
+    from .motion import load_motion
+    from .store import target as place
+
+    if target is not None and generations is not None:
+        raise InputError("target: is given beside --generations; expected one of the two")
+    place(out)
+    made = _skeleton(skeleton, **sampling)
+    mapping = None if joint_map is None else coverage_.load_map(joint_map, made)
+    names = None if mapping is None else mapping.columns
+    clips = [load_motion(path, names=names, asf=asf) for path in motions]
+    with _told_of_compiling(), _bar(target, "poses") as bar:
+        evolved = breed(made, clips, mapping, target=target, generations=generations, seed=seed, progress=bar.update)
+    print(
+        f"{_count(evolved.frames, 'frame')}: {_count(evolved.initial, 'initial pose')}; kept out: "
+        f"{evolved.outside:,} outside the ranges, {evolved.unseen:,} without a pose"
+    )
+    print(f"{_count(len(evolved), 'pose')} after {_count(evolved.generations, 'generation')}", flush=True)
+    _write_set(evolved.plan(shard=shard, arrays=_names(arrays), dtype=dtype), out)
 
 
 @posesynth.command()

@@ -27,6 +27,9 @@ def dataset(path: str, png: Path | None) -> None:
 
     data = open_dataset(path)
     print(f"{path}: {len(data):,} samples of '{data.skeleton.name}', seed {data.seed}")
+    if (origin := data.plan.ancestry) is not None:
+        names = ", ".join(source.name for source in origin.sources)
+        print(f"  evolved from {len(origin.initial):,} poses of {names} in {origin.generations} generations")
     for name in data.arrays:
         dtype, shape = data.plan.array_dtype(name), data.plan.array_shape(name)
         nbytes = len(data) * data.plan.record_bytes(name)
@@ -34,10 +37,11 @@ def dataset(path: str, png: Path | None) -> None:
     print()
     print("\n".join(describe(data.skeleton)))
     count = min(SHOWN, len(data))
-    stored, made = data[:count], sample(data.skeleton, data.seed, 0, count, ("o_up",))
+    stored, up = data[:count], np.empty((count, data.skeleton.edges, 3), np.float32)
     # As they are stored; the upright poses, which may not be, are made again.
     p2d, o = stored.p2d.astype(np.float32), stored.o.astype(np.float32)
-    batch = Batch(p2d, o, p3d=forward(o, data.skeleton), o_up=made.o_up)
+    data.plan.sample_into(0, {"o_up": up})
+    batch = Batch(p2d, o, p3d=forward(o, data.skeleton), o_up=up)
     _draw(data.skeleton, batch, data.seed, png)
 
 

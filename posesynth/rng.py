@@ -13,7 +13,7 @@ from .compilation import formula, stage
 # and a constant, without which LLVM does not run the samples of a row side by side.
 BLOCK = 256
 
-POSE, VIEW, CAMERA, NOISE, MISSING, IMAGE = range(6)
+POSE, VIEW, CAMERA, NOISE, MISSING, IMAGE, EVOLUTION = range(7)
 
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
@@ -49,6 +49,13 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1, 8)
     c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1, 9)
     return c0, c1, c2, c3
+
+
+@formula
+def draw(seed, index, call, stream):  # type: ignore[no-untyped-def]
+    """Words 4 * call to 4 * call + 3 of one sample of a stream, as uint64."""
+    call, stream = np.uint64(call), np.uint64(stream)
+    return philox(index & _MASK, index >> _SHIFT, call, stream, seed & _MASK, seed >> _SHIFT)
 
 
 @stage

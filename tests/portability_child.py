@@ -11,10 +11,14 @@ import sys
 from collections import Counter
 
 import numpy as np
+from evolution_poses import drawn_poses
 from golden import golden_skeletons, samples_digest
 from numba import config
 
 from posesynth import forward, inverse, kinematics, load_skeleton, sample
+from posesynth.evolution import evolved_into, grow
+from posesynth.evolution.operators import breed
+from posesynth.evolution.samples import see_evolved
 from posesynth.kernel import generate
 
 COUNT = 20_000
@@ -29,6 +33,11 @@ def digests() -> dict[str, str]:
     p3d = forward(o, human)
     made["forward"] = hashlib.sha256(p3d.tobytes()).hexdigest()
     made["inverse"] = hashlib.sha256(inverse(p3d, human).tobytes()).hexdigest()
+    poses = drawn_poses(human, 300)
+    genes, _ = grow(human, 2, poses, target=3000)
+    seen = {"p2d": np.empty((3000, 17, 2), np.float32), "o": np.empty((3000, 16, 3), np.float32)}
+    evolved_into(human, 2, genes, 0, seen)
+    made["evolved"] = hashlib.sha256(genes.tobytes() + seen["p2d"].tobytes() + seen["o"].tobytes()).hexdigest()
     return made
 
 
@@ -43,7 +52,7 @@ def code() -> dict[str, object]:
     called: set[str] = set()
     flagged: Counter[str] = Counter()
     instructions: Counter[str] = Counter()
-    for kernel in (generate, kinematics._forward, kinematics._inverse):
+    for kernel in (generate, kinematics._forward, kinematics._inverse, breed, see_evolved):
         for llvm in kernel.inspect_llvm().values():
             called |= set(re.findall(r'\bcall\b[^@\n]*@"?([\w.$]+)', llvm))
             flagged.update(re.findall(r"\bf(?:add|sub|mul|div|neg|cmp) (fast|contract|reassoc|n\w+|arcp|afn)\b", llvm))

@@ -9,12 +9,14 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import posesynth
 from posesynth.cli import main
 
 GENERATE = ["generate", "--skeleton", "quadruped", "--n", "1000"]
+EVOLVE = ["evolve", "--skeleton", "dog", "--from", "clip.npz", "--out", "dog.zarr"]
 
 
 @pytest.fixture
@@ -86,6 +88,13 @@ WRONG = {
     "inspect nothing": (["inspect", "nowhere.zarr"], "nowhere.zarr"),
     "inspect unknown": (["inspect", "dgo"], "did you mean 'dog'?"),
     "coverage without motion": (["coverage", "dog"], "MOTION"),
+    "evolve without motion": (["evolve", "--skeleton", "dog", "--out", "dog.zarr"], "--from"),
+    "evolve without a place": (EVOLVE[:-2], "--out"),
+    "evolve from nothing": (EVOLVE, "clip.npz"),
+    "evolve with an unknown map": ([*EVOLVE, "--map", "mouse2"], "did you mean 'mouse22'?"),
+    "evolve to 0": ([*EVOLVE, "--target", "0"], "1 or more"),
+    "evolve both ways": ([*EVOLVE, "--target", "9", "--generations", "3"], "--generations"),
+    "evolve an unknown kind of set": ([*EVOLVE[:-1], "dog.npz"], ".zarr"),
     "coverage of nothing": (["coverage", "dog", "nowhere.bvh"], "nowhere.bvh"),
     "coverage of an unknown kind": (["coverage", "dog", "clip.mp4"], ".bvh"),
 }
@@ -118,7 +127,9 @@ def test_help_and_no_command_show_the_commands(run):
         assert "generate" in out
 
 
-@pytest.mark.parametrize("command", ["generate", "stream", "verify", "validate", "inspect", "coverage", "skeletons"])
+@pytest.mark.parametrize(
+    "command", ["generate", "stream", "verify", "validate", "inspect", "coverage", "evolve", "skeletons"]
+)
 def test_every_command_explains_itself(command, run):
     code, out, _ = run(command, "--help")
     assert code == 0
@@ -132,6 +143,31 @@ def test_generate_verify_and_inspect_speak_of_the_same_set(run, tmp_path):
     assert code == 0
     assert "1,000 samples of 'quadruped', seed 0" in out
     assert (tmp_path / "q.png").stat().st_size > 10_000
+
+
+def test_evolve_writes_a_set_and_the_same_command_leaves_it(run, tmp_path):
+    dog = posesynth.load_skeleton("dog")
+    upright = posesynth.sample(dog, 0, 0, 40, extras=("o_up",)).o_up
+    np.savez("clip.npz", positions=posesynth.forward(upright, dog), names=dog.joints)
+    Path("still.yaml").write_text("forward: -y\n")
+    command = [*EVOLVE, "--map", "still.yaml", "--target", "200", "--seed", "3"]
+    code, out, _ = run(*command)
+    assert code == 0
+    assert "40 frames: 40 initial poses; kept out: 0 outside the ranges, 0 without a pose\n200 poses after" in out
+    assert "1 shard written; the set is complete" in out
+    code, out, _ = run(*command)
+    assert code == 0
+    assert "0 shards written, 1 there already" in out
+    assert "every byte is right" in run("verify", "dog.zarr")[1]
+    assert "evolved from 40 poses of clip.npz in" in run("inspect", "dog.zarr", "--png", "dog.png")[1]
+    for options, words in (
+        (["--target", "39"], "--target: is 39; expected at least the 40 initial poses"),
+        (["--generations", "3"], "is 200 in the set that is there"),
+    ):
+        code, _, err = run(*EVOLVE, "--map", "still.yaml", "--seed", "3", *options)
+        assert code == 2
+        assert words in err
+        assert len(err.splitlines()) == 1
 
 
 def test_a_built_in_may_be_named_as_its_file(run, tmp_path):

@@ -59,6 +59,7 @@ INTRINSICS = (
     "assume",
     "lifetime",
     "uadd",
+    "smul",
     "x86.atomic",
     "abs",
     "fshl",

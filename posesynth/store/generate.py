@@ -134,7 +134,7 @@ def _check_same(plan: Plan, place: Target) -> None:
         return
     field = difference(plan.identity, there)
     if field:
-        name, theirs, ours = _unlike(field, there.get(field), plan.identity[field])
+        name, theirs, ours = _unlike(field, there.get(field), plan.identity.get(field))
         raise InputError(
             f"{place.found_at}: {name}: is {shown(theirs)} in the set that is there and {shown(ours)} in this one; "
             "expected the same, or another path"

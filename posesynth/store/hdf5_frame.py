@@ -23,7 +23,7 @@ from posesynth.store.manifest import Json, decode, digest_of
 from posesynth.store.plan import Plan, package_version
 
 SMALLEST_BLOCK = 512
-LARGEST_BLOCK = 2**23
+LARGEST_BLOCK = 2**25
 _ROOM = 4096  # of the user block, for all that is not the identity
 
 
@@ -87,7 +87,7 @@ def _reserve(file: Any, name: str, shape: tuple[int, ...], dtype: "np.dtype[Any]
 
 
 def _attribute(key: str, value: Any) -> Any:
-    if key == "sampling":
+    if key in ("sampling", "evolution"):
         return json.dumps(value, sort_keys=True)
     if key == "seed":
         return np.uint64(value)

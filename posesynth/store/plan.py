@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posesynth.errors import InputError, shown, whole_number
+from posesynth.evolution import Ancestry, ancestry_of, evolved_into, genes_of
 from posesynth.sampler import FIELDS, STREAM_VERSION, check_field, field_dtype, field_shape, sample_into
 from posesynth.schema import skeleton_of
 from posesynth.skeleton import Skeleton
@@ -35,7 +36,8 @@ class Plan:
     """Samples 0..n-1 of (skeleton, seed), `shard` samples to a file.
 
     arrays: which of posesynth.sampler.FIELDS, p2d and o among them.  dtype: float32, or float16 (rounded to nearest
-    even; visibility stays bool).  stream_version: of the samples; only those of this version can be made.
+    even; visibility stays bool).  stream_version: of the samples; only those of this version can be made.  ancestry:
+    where the poses come from if they are evolved, not drawn; the samples then are a population of n poses.
     Raises InputError, one line for each field that cannot be.
     """
 
@@ -46,6 +48,7 @@ class Plan:
     arrays: tuple[str, ...] = ("p2d", "o")
     dtype: str = "float32"
     stream_version: int = STREAM_VERSION
+    ancestry: Ancestry | None = None
 
     def __post_init__(self) -> None:
         faults = _arrays(self.arrays)
@@ -59,6 +62,8 @@ class Plan:
         if not faults:
             object.__setattr__(self, "arrays", tuple(name for name in FIELDS if name in self.arrays))
             faults = self._shard_faults()
+        if not faults and self.ancestry is not None and self.n < len(self.ancestry.initial):
+            faults.append(f"n: is {self.n}; expected at least the {len(self.ancestry.initial)} poses it begins with")
         if faults:
             raise InputError(*faults)
         rebuilt = skeleton_of(self.skeleton.text, asdict(self.skeleton.sampling), "skeleton")
@@ -127,10 +132,18 @@ class Plan:
         for first in range(start, stop, step):
             last = min(first + step, stop)
             arrays = {name: buffer[: last - first] for name, buffer in buffers.items()}
-            sample_into(self.skeleton, self.seed, first, arrays, threads)
+            self.sample_into(first, arrays, threads)
             if self.dtype != "float32":
                 arrays = {name: self._narrow(name, array) for name, array in arrays.items()}
             yield first, last, arrays
+
+    def sample_into(self, start: int, arrays: Arrays, threads: int = 1) -> None:
+        """Fill float32 arrays with the set's samples from index `start`; see `posesynth.sampler.sample_into`."""
+        if self.ancestry is None:
+            sample_into(self.skeleton, self.seed, start, arrays, threads)
+        else:
+            genes = genes_of(self.skeleton, self.seed, self.ancestry, self.n)
+            evolved_into(self.skeleton, self.seed, genes, start, arrays, threads)
 
     def _narrow(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
         try:
@@ -156,6 +169,7 @@ class Plan:
             "chunk": self.chunk,
             "arrays": list(self.arrays),
             "dtype": self.dtype,
+            **({} if self.ancestry is None else {"evolution": self.ancestry.json}),
         }
 
 
@@ -172,10 +186,19 @@ def plan_of(identity: Mapping[str, Any], source: str) -> Plan:
     arrays = identity["arrays"]
     if not isinstance(arrays, list) or not all(isinstance(name, str) for name in arrays):
         raise InputError(f"{source}: arrays: is {shown(arrays)}; expected a list of names")
+    evolution = identity.get("evolution")
+    ancestry = None if evolution is None else ancestry_of(evolution, skeleton, source)
     try:
         stream = whole_number("stream_version", identity["stream_version"], 1)
         plan = Plan(
-            skeleton, identity["seed"], identity["n"], identity["shard"], tuple(arrays), identity["dtype"], stream
+            skeleton,
+            identity["seed"],
+            identity["n"],
+            identity["shard"],
+            tuple(arrays),
+            identity["dtype"],
+            stream,
+            ancestry,
         )
     except InputError as error:
         raise InputError(*(f"{source}: {line}" for line in error.lines)) from None
@@ -199,8 +222,8 @@ def check_stream(plan: Plan, source: str) -> None:
 
 def difference(plan: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """The first field in which two identities differ, or an empty text."""
-    for key, value in plan.items():
-        other = found.get(key)
+    for key in dict.fromkeys((*plan, "evolution")):
+        value, other = plan.get(key), found.get(key)
         if other != value or type(other) is not type(value):
             return key
     return ""
