@@ -8,7 +8,7 @@ import numpy as np
 from .draw import COLUMNS, MissingMatplotlibError, sample_sheet
 from .kinematics import forward
 from .sampler import Batch, sample
-from .skeleton import Range, Sampling, Skeleton, load_skeleton
+from .skeleton import Given, Range, Sampling, Skeleton, load_skeleton
 
 SHOWN = 2 * COLUMNS  # samples in a picture
 
@@ -79,11 +79,17 @@ def _ranges(made: Skeleton, joint: int) -> str:
         return ""
     edge = made.ranges[joint - 1]
     first, second = edge.angle_names
-    return f"{edge.frame:<7} {first} {_range(edge.first)}  {second} {_range(edge.second)}  length {_range(edge.length)}"
+    first = f"{first} {_range(edge.first)}{_given(edge.first_given)}"
+    second = f"{second} {_range(edge.second)}{_given(edge.second_given)}"
+    return f"{edge.frame:<7} {first}  {second}  length {_range(edge.length)}"
 
 
 def _range(given: Range) -> str:
     return f"[{given[0]:g}, {given[1]:g}]"
+
+
+def _given(given: Given | None) -> str:
+    return "" if given is None else f" given {'parent.' if given.bone == 'parent' else ''}{given.angle}"
 
 
 def _sampling(sampling: Sampling) -> Iterator[str]:
@@ -96,6 +102,8 @@ def _sampling(sampling: Sampling) -> Iterator[str]:
         yield f"noise {sampling.noise:g}"
     if sampling.missing:
         yield f"{100 * sampling.missing:g} % of joints missing"
+    if sampling.angles == "tree":
+        yield "angles as the examples have them together"
     yield "symmetric bones share a length" if sampling.symmetric_lengths else "every bone its own length"
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -56,24 +57,21 @@ def pose(skeleton: Skeleton, first: np.ndarray, second: np.ndarray, lengths: np.
     joints = [np.zeros(3)]
     frames: list[np.ndarray] = []
     for e, edge in enumerate(skeleton.ranges):
-        parent = int(skeleton.parents[e + 1])
-        outer = frames[parent - 1] if edge.frame == "parent" and parent > 0 else np.eye(3)
+        outer = frames[skeleton.carrier(e)] if skeleton.carrier(e) >= 0 else np.eye(3)
         if edge.angles == "flexion":
             inner = about("x", first[e]) @ about("y", second[e])
         else:
             inner = about("z", second[e]) @ about("y", first[e]) @ about("z", -second[e])
         frames.append(outer @ inner)
-        joints.append(joints[parent] + lengths[e] * frames[e][:, 2])
+        joints.append(joints[skeleton.parents[e + 1]] + lengths[e] * frames[e][:, 2])
     return np.array(joints)
 
 
 def draw(skeleton: Skeleton, frames: int, seed: int = 0, spread: float = 0.0) -> Motion:
-    """Upright poses uniform in the ranges, each range `spread` degrees wider at both ends."""
+    """Upright poses uniform in the ranges, and up to `spread` degrees beside that."""
     rng = np.random.default_rng(seed)
-    first, second = (
-        np.array([[rng.uniform(r[0] - spread, r[1] + spread) for r in ranges] for _ in range(frames)])
-        for ranges in ([r.first for r in skeleton.ranges], [r.second for r in skeleton.ranges])
-    )
+    angles = np.array([naive.draw_angles(skeleton, lambda e, which: rng.uniform()) for _ in range(frames)])
+    first, second = (angles + rng.uniform(-spread, spread, angles.shape)).transpose(2, 0, 1)
     lengths = np.array([[rng.uniform(*r.length) for r in skeleton.ranges] for _ in range(frames)])
     shared = skeleton.symmetric if skeleton.sampling.symmetric_lengths else ()
     for a, b in shared:
@@ -102,9 +100,7 @@ def test_poses_drawn_from_a_skeleton_lie_inside_it(skeleton: Skeleton, seed: int
 def at_a_pole(skeleton: Skeleton, joints: np.ndarray) -> bool:
     """Whether a bone that others are relative to lies where its two angles, and so its frame, cannot be told."""
     first, second = read_angles(skeleton, poses(skeleton, Motion(joints[None], skeleton.joints), AS_GIVEN).directions)
-    carriers = {
-        int(skeleton.parents[e + 1]) - 1 for e, edge in enumerate(skeleton.ranges) if edge.frame == "parent"
-    }  # fmt: skip
+    carriers = {skeleton.carrier(e) for e in range(skeleton.edges)}
     for e in carriers - {-1}:
         if skeleton.ranges[e].angles == "flexion":
             clear = abs(np.cos(np.radians(second[0, e]))) > 1e-5

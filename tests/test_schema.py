@@ -21,7 +21,8 @@ from posesynth import skeleton as skeleton_module
 from posesynth.editor_schema import editor_schema, editor_schema_text
 from posesynth.errors import InputError
 from posesynth.joint_tree import mirrored
-from posesynth.schema import parse_skeleton, with_ranges, with_sampling
+from posesynth.schema import parse_skeleton, with_sampling
+from posesynth.schema_edits import with_ranges
 from posesynth.skeleton import EdgeRange, Sampling, Skeleton, builtin_skeletons, load_skeleton
 from posesynth.yaml_source import LINE_LIMIT, decode
 
@@ -167,8 +168,8 @@ def _direction(edge: EdgeRange, first: float, second: float) -> np.ndarray:
 @settings(max_examples=50)
 def test_the_corners_of_a_mirrored_range_are_the_mirrored_corners(skeleton: Skeleton) -> None:
     for ours in skeleton.ranges:
-        theirs = mirrored(ours)
-        assert mirrored(theirs).second == pytest.approx(ours.second, abs=1e-9)
+        theirs = mirrored(ours, {})
+        assert mirrored(theirs, {}).second == pytest.approx(ours.second, abs=1e-9)
         for first in ours.first:
             for second, other in zip(ours.second, reversed(theirs.second), strict=True):
                 flipped = _direction(ours, first, second) * [-1, 1, 1]
