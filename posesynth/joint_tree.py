@@ -126,9 +126,11 @@ def resolve_mirrors(
         joint = joints[name]
         if joint.mirror is not None:
             source_joint = joints[joint.mirror]
-            joint.range = mirrored(source_joint.range, other) if source_joint.range else None
             parent = source_joint.parent
             joint.parent = other.get(parent, parent) if parent is not None else None
+            # Hanging on the same joint of the midline, it has the same joints above it.
+            above = other if joint.parent != parent else {}
+            joint.range = mirrored(source_joint.range, above) if source_joint.range else None
     return _check_midline(root, followers, joints, other, faults) if whole else []
 
 
@@ -265,8 +267,14 @@ def resolve_givens(joints: Mapping[str, Joint], faults: Faults) -> None:
                 changed[key] = replace(given, at=tuple(at + turn for at in given.at))
             elif joint.mirror is None and (bone is None or theirs is not None):
                 has = f"has {' and '.join(theirs.angle_names)}" if theirs else "is the root, where no bone ends"
-                path = within("joints", name) + f".{joint.range.angle_names[which]}.given"
-                faults.add(joint.node, path, f"parent '{joint.parent}' {has}", "expected one of its bone's angles")
+                angle = joint.range.angle_names[which]
+                path = within("joints", name) + f".{angle}.given"
+                faults.add(
+                    joint.node.entries[angle].entries["given"],
+                    path,
+                    f"parent '{joint.parent}' {has}",
+                    "expected one of its bone's angles",
+                )
         joint.range = replace(joint.range, **changed)
 
 

@@ -232,19 +232,23 @@ class _File:
         names = (*(f"parent.{name}" for name in ANGLES), *own)
         given, table = node.entries.get("given"), node.entries.get("at")
         name = given and read_choice(self.faults, given, f"{path}.given", names)
-        if table is None or not read_map(self.faults, table, f"{path}.at", "expected {angle: [low, high], ...}"):
+        if (
+            not name
+            or table is None
+            or not read_map(self.faults, table, f"{path}.at", "expected {angle: [low, high], ...}")
+        ):
             return None
         if not 2 <= len(table.entries) <= MAX_GIVEN:
             wrong = f"has {len(table.entries)} angles"
             self.faults.add(table, f"{path}.at", wrong, f"expected 2 to {MAX_GIVEN}, each with its range")
             return None
-        angle = (name or names[0]).removeprefix("parent.")
+        angle = name.removeprefix("parent.")
         at = [read_number(self.faults, place, f"{path}.at", ANGLES[angle]) for place in table.keys.values()]
         ranges = [
             read_range(self.faults, place, f"{path}.at.{text}", ANGLES[key]) for text, place in table.entries.items()
         ]
         numbers, pairs = [a for a in at if a is not None], [r for r in ranges if r is not None]
-        if not name or len(numbers) < len(at) or len(pairs) < len(ranges):
+        if len(numbers) < len(at) or len(pairs) < len(ranges):
             return None
         if any(a >= b for a, b in pairwise(numbers)):
             self.faults.add(table, f"{path}.at", "the angles are not in order", "expected each larger than the last")

@@ -71,7 +71,7 @@ def skeleton_texts(draw: st.DrawFn, max_joints: int = 24, sampling: bool = False
             entries[other_name] = _entry(draw, parent, other, kinds[name], kinds.get(parent), above[parent])
             pairs.append((name, other_name))
         kinds[other_name] = kinds[name]
-        above[other_name] = [other_name, *above[parent]]
+        above[other_name] = [other_name, *(above[parent] if twin == "pair" else [])]
         names.append(other_name)
     lines = ["posesynth: 1", "name: drawn", "root: root"]
     if frame := draw(st.sampled_from(["", "world", "parent"])):
