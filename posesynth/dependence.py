@@ -5,7 +5,8 @@ before any angle is made of them, parents before children:
 
     draws   (`sampling.angles: tree`) the two words of a bone are drawn from those of the example poses whose parent
             bone lies about where this pose's does: a histogram for each of 8 x 8 places of the parent's angles
-    limits  (a range over another angle) a word is squeezed into the part of the whole range that the other angle leaves
+    limits  (a range over another angle; the usual part of a range, in usual poses) a word is squeezed into the part of
+            the whole range that is left
 
 so that samples stay a pure function of (skeleton, seed, i), and skeletons without either cost nothing.
 """
@@ -47,30 +48,39 @@ class Draws(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Ranges over another angle, in the order in which they are applied.  Positions are shares of whole ranges."""
+    """Ranges over another angle and usual ranges, parents first.  Positions are shares of whole ranges."""
 
     target: NDArray[np.int32]  # (D,) row of words
-    source: NDArray[np.int32]  # (D,) row of words
+    source: NDArray[np.int32]  # (D,) row of words, any where there are no knots
     begin: NDArray[np.int32]  # (D + 1,) into `knots`
     base: NDArray[np.float32]  # (D, 2) low and span before the first knot
     knots: NDArray[np.float32]  # (K, 4) where a piece begins, 1 / its width, what low and span gain in it
+    mostly: NDArray[np.float32]  # (D, 2) the usual part
+    usual: np.uint64  # a pose is a usual one when its word falls below this
 
 
 def limits(skeleton: Skeleton) -> Limits:
-    """The tables of all ranges over another angle."""
+    """The tables of all ranges over another angle, and of all usual ranges."""
     rows: list[tuple[int, int]] = []
-    begin, base, knots = [0], [], []
+    begin, base, knots, mostly = [0], [], [], []
     for e, range_ in enumerate(skeleton.ranges):
-        for which, (given, hull) in enumerate(zip(range_.given, (range_.first, range_.second), strict=True)):
-            if given is None or hull[0] == hull[1]:
+        hulls = (range_.first, range_.second)
+        for which, (given, usual, hull) in enumerate(zip(range_.given, range_.usual, hulls, strict=True)):
+            usual = usual if skeleton.sampling.usual > 0 else None
+            if hull[0] == hull[1] or (given is None and usual is None):
                 continue
-            bone, angle = limits_.source(skeleton, e, given)
-            whole = (skeleton.ranges[bone].first, skeleton.ranges[bone].second)[angle]
-            start, pieces = _pieces(given, whole, hull)
-            rows.append((2 * e + which, 2 * bone + angle))
+            start, row = np.array([0.0, 1.0]), 2 * e + which
+            pieces: list[list[float]] = []
+            if given is not None:
+                bone, angle = limits_.source(skeleton, e, given)
+                whole = (skeleton.ranges[bone].first, skeleton.ranges[bone].second)[angle]
+                start, pieces = _pieces(given, whole, hull)
+                row = 2 * bone + angle
+            rows.append((2 * e + which, row))
             base.append(start)
             knots += pieces
             begin.append(len(knots))
+            mostly.append([(end - hull[0]) / (hull[1] - hull[0]) for end in usual or hull])
     targets = np.array(rows, np.int32).reshape(-1, 2)
     return Limits(
         target=np.ascontiguousarray(targets[:, 0]),
@@ -78,6 +88,8 @@ def limits(skeleton: Skeleton) -> Limits:
         begin=np.array(begin, np.int32),
         base=np.array(base, np.float32).reshape(-1, 2),
         knots=np.array(knots, np.float32).reshape(-1, 4),
+        mostly=np.array(mostly, np.float32).reshape(-1, 2),
+        usual=np.uint64(round(skeleton.sampling.usual * 2**32)),
     )
 
 
@@ -211,8 +223,14 @@ def _slots(weights: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 @stage
-def depend(words, draws, limits, edges, scratch):  # type: ignore[no-untyped-def]
-    """Rewrite the words of BLOCK poses, rows 2e and 2e + 1 for edge e.  scratch: a stack of 3."""
+def depend(words, coin, draws, limits, edges, scratch):  # type: ignore[no-untyped-def]
+    """Rewrite the words of BLOCK poses, rows 2e and 2e + 1 for edge e.
+
+    coin: the row of words that say whether a pose is a usual one.  scratch: a stack of 4.
+    """
+    mostly = scratch[3 * BLOCK : 4 * BLOCK]
+    for s in range(BLOCK):
+        mostly[s] = _ONE if np.uint64(coin[s]) < limits.usual else _ZERO
     done = 0
     for e in range(edges):
         own = words[2 * e * BLOCK : (2 * e + 2) * BLOCK]
@@ -226,8 +244,9 @@ def depend(words, draws, limits, edges, scratch):  # type: ignore[no-untyped-def
         while done < len(limits.target) and limits.target[done] < 2 * e + 2:
             source, target = limits.source[done] * BLOCK, limits.target[done] * BLOCK
             knots = limits.knots[limits.begin[done] : limits.begin[done + 1]]
-            base = limits.base[done]
-            _squeeze(words[source : source + BLOCK], base, knots, scratch, words[target : target + BLOCK])
+            base, part = limits.base[done], limits.mostly[done]
+            room = scratch[: 3 * BLOCK]
+            _squeeze(words[source : source + BLOCK], base, knots, mostly, part, room, words[target : target + BLOCK])
             done += 1
 
 
@@ -258,8 +277,11 @@ def _into(own, s, cell):  # type: ignore[no-untyped-def]
 
 
 @stage
-def _squeeze(source, base, knots, scratch, words):  # type: ignore[no-untyped-def]
-    """Words of the whole range into the part that the source leaves: low + u span, both shares of the whole range."""
+def _squeeze(source, base, knots, mostly, part, scratch, words):  # type: ignore[no-untyped-def]
+    """Words of the whole range into what is left of it: low + u span, both shares of the whole range.
+
+    What the source leaves; where `mostly` is 1, what of that lies in `part`, or the end of it nearest to that.
+    """
     at, low, span = scratch[:BLOCK], scratch[BLOCK : 2 * BLOCK], scratch[2 * BLOCK : 3 * BLOCK]
     for s in range(BLOCK):
         at[s] = f32(source[s] >> _EIGHT) * U24
@@ -272,5 +294,8 @@ def _squeeze(source, base, knots, scratch, words):  # type: ignore[no-untyped-de
             low[s] += along * gain
             span[s] += along * widen
     for s in range(BLOCK):
-        where = (low[s] + f32(words[s] >> _EIGHT) * U24 * span[s]) * _ALL
+        end = low[s] + span[s]
+        start = min(max(low[s], part[0]), end) if mostly[s] != _ZERO else low[s]
+        end = max(min(end, part[1]), start) if mostly[s] != _ZERO else end
+        where = (start + f32(words[s] >> _EIGHT) * U24 * (end - start)) * _ALL
         words[s] = np.uint32(np.int32(min(max(where, _ZERO), _MOST))) << _EIGHT

@@ -102,6 +102,8 @@ def _sampling(sampling: Sampling) -> Iterator[str]:
         yield f"noise {sampling.noise:g}"
     if sampling.missing:
         yield f"{100 * sampling.missing:g} % of joints missing"
+    if sampling.usual:
+        yield f"{100 * sampling.usual:g} % of poses in the usual ranges"
     if sampling.angles == "tree":
         yield "angles as the examples have them together"
     yield "symmetric bones share a length" if sampling.symmetric_lengths else "every bone its own length"

@@ -43,6 +43,7 @@ def mirrored(range_: EdgeRange, other: Mapping[str, str]) -> EdgeRange:
         second=mirrored_second(range_.angles, range_.second),
         first_given=first and _mirrored_given(first),
         second_given=second and _mirrored_given(second, range_.angles),
+        second_usual=range_.second_usual and mirrored_second(range_.angles, range_.second_usual),
     )
 
 

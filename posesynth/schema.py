@@ -55,7 +55,7 @@ ANGLES = {
 ANGLE_PAIRS = {"spherical": ("theta", "phi"), "flexion": ("flexion", "abduction")}
 LENGTH = Limit(0, 1e6, "any one unit", "Length of the bone; each pose is divided by its longest bone.")
 SHORTEST = 1e-6  # float32 loses digits far below; 0 itself is allowed
-JOINT_KEYS = ("parent", "frame", *ANGLES, "length")
+JOINT_KEYS = ("parent", "frame", *ANGLES, "usual", "length")
 GIVEN_KEYS = ("given", "at")
 MAX_GIVEN = 16  # angles of a table: the kernel's work grows with them
 EXAMPLE_KEYS = ("joints", "angles")
@@ -69,8 +69,10 @@ DISTANCE = Limit(0, 1e6, "longest edges", "Distance of the camera from the root 
 SCALARS = {
     "noise": Limit(0, 1e3, "longest edges", "Standard deviation of the noise added to p2d."),
     "missing": Limit(0, 1, "probability", "Probability that a joint is not seen."),
+    "usual": Limit(0, 1, "probability", "Probability that a pose lies in the usual ranges of its joints."),
 }
 SAMPLING_KEYS = ("angles", "symmetric_lengths", "view", "distance", *SCALARS)
+LATER = {"angles": "independent", "usual": 0.0}  # of sampling, and what a set or a model means that has none
 NEAREST = 0.1  # longest edges between the camera and the nearest place that a joint can reach
 
 WHOLE = f"expected a skeleton, beginning 'posesynth: {FORMAT}'"
@@ -127,6 +129,7 @@ class _File:
         skeleton = self._build(text) if whole else None
         if skeleton is not None:
             self._check_camera(skeleton)
+            self._check_usual(skeleton)
         if skeleton is None or self.faults:
             raise self.faults.error()
         for line, doubt in doubtful:
@@ -221,7 +224,27 @@ class _File:
             length,
             first if isinstance(first, Given) else None,
             second if isinstance(second, Given) else None,
+            *self._usual(node, path, values),
         )
+
+    def _usual(
+        self, node: Node, path: str, whole: Mapping[str, Range | Given | None]
+    ) -> tuple[Range | None, Range | None]:
+        """Where each of a bone's two angles mostly is; `whole`: angle -> its range."""
+        given = node.entries.get("usual")
+        if given is None or not read_map(self.faults, given, f"{path}.usual", f"expected {listed(whole, 'and')}"):
+            return None, None
+        check_keys(self.faults, given, f"{path}.usual", whole)
+        found: list[Range | None] = []
+        for key, range_ in whole.items():
+            place = given.entries.get(key)
+            usual = place and read_range(self.faults, place, f"{path}.usual.{key}", ANGLES[key])
+            hull = range_.hull if isinstance(range_, Given) else range_
+            if place and usual and hull and not (hull[0] <= usual[0] and usual[1] <= hull[1]):
+                wrong = f"[{usual[0]:g}, {usual[1]:g}] is not within the range"
+                self.faults.add(place, f"{path}.usual.{key}", wrong, f"expected a part of [{hull[0]:g}, {hull[1]:g}]")
+            found.append(usual or None)
+        return found[0], found[1]
 
     def _angle(self, node: Node, path: str, key: str) -> Range | Given | None:
         """A range, or a table of ranges over another angle."""
@@ -302,6 +325,7 @@ class _File:
             noise=numbers.get("noise") or default.noise,
             missing=numbers.get("missing") or default.missing,
             angles=angles or default.angles,
+            usual=numbers.get("usual") or default.usual,
         )
 
     def _examples(self, order: list[str]) -> Examples | None:
@@ -396,6 +420,11 @@ class _File:
             examples=examples,
         )
 
+    def _check_usual(self, skeleton: Skeleton) -> None:
+        if skeleton.sampling.usual and not any(any(range_.usual) for range_ in skeleton.ranges):
+            place = self.top["sampling"].entries["usual"]
+            self.faults.add(place, "sampling.usual", "no joint has usual ranges", "expected usual at a joint, or 0")
+
     def _check_camera(self, skeleton: Skeleton) -> None:
         if fault := _camera_fault(skeleton):
             self.faults.add(self.top["sampling"].entries["distance"], "sampling.distance", *fault)
@@ -423,6 +452,8 @@ def with_sampling(skeleton: Skeleton, **changes: Any) -> Skeleton:
         given[key], fault = _sampling_value(key, value)
         if fault:
             lines.append(f"{key}: {fault}")
+    if not lines and given.get("usual") and not any(any(range_.usual) for range_ in skeleton.ranges):
+        lines.append("usual: the skeleton's joints have no usual ranges; expected 0")
     if not lines and given.get("angles") == "tree" and skeleton.examples is None:
         lines.append("angles: the skeleton has no examples; expected independent, or what posesynth fit writes")
     if not lines:
@@ -469,13 +500,13 @@ def skeleton_of(text: object, sampling: object, source: str) -> Skeleton:
     """
     if not isinstance(text, str) or not text:
         raise InputError(f"{source}: skeleton: has no YAML text; expected one read by load_skeleton")
-    names = [f.name for f in fields(Sampling) if f.name != "angles"]
-    if not isinstance(sampling, Mapping) or sorted(set(sampling) - {"angles"}) != sorted(names):
+    names = [f.name for f in fields(Sampling) if f.name not in LATER]
+    if not isinstance(sampling, Mapping) or sorted(set(sampling) - set(LATER)) != sorted(names):
         raise InputError(f"{source}: sampling: is {shown(sampling)}; expected {', '.join(names)}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whoever loaded the skeleton first was warned
         skeleton = parse_skeleton(text, source)
     try:
-        return with_sampling(skeleton, **{"angles": "independent", **sampling})
+        return with_sampling(skeleton, **{**LATER, **sampling})
     except InputError as error:
         raise InputError(*(f"{source}: sampling.{line}" for line in error.lines)) from None

@@ -56,7 +56,8 @@ class EdgeRange:
     ``angles = "flexion"``: ``first`` is flexion (about the frame's lateral x axis) and
     ``second`` is abduction (about the y axis that flexion has turned).
     ``first_given``, ``second_given``: the range as it depends on another angle, or None; ``first`` and ``second`` are
-    then the hull of it.  ``frame``: "world", "parent", or the joint at the end of the bone that carries it.
+    then the hull of it.  ``first_usual``, ``second_usual``: the part of the range where the angle mostly is, or None.
+    ``frame``: "world", "parent", or the joint at the end of the bone that carries it.
     """
 
     frame: str
@@ -66,6 +67,13 @@ class EdgeRange:
     length: Range
     first_given: Given | None = None
     second_given: Given | None = None
+    first_usual: Range | None = None
+    second_usual: Range | None = None
+
+    @property
+    def usual(self) -> tuple[Range | None, Range | None]:
+        """Where each of the two angles mostly is."""
+        return self.first_usual, self.second_usual
 
     @property
     def given(self) -> tuple[Given | None, Given | None]:
@@ -89,6 +97,7 @@ class Sampling:
     ``missing``: probability that a joint is not seen.
     ``angles``: "independent", each angle uniform in its range, or "tree", each bone's angles as the skeleton's
     examples have them beside its parent's.
+    ``usual``: probability that all angles of a pose lie where they usually are, for bones that name such ranges.
     """
 
     symmetric_lengths: bool = True
@@ -99,12 +108,15 @@ class Sampling:
     noise: float = 0.0
     missing: float = 0.0
     angles: str = "independent"
+    usual: float = 0.0
 
     def values(self) -> dict[str, Any]:
-        """Field -> value, as sets and models keep it; without `angles` where each is independent, as all once were."""
+        """Field -> value, as sets and models keep it; `angles` and `usual`, which came later, where they matter."""
         values = asdict(self)
         if self.angles == "independent":
             del values["angles"]
+        if not self.usual:
+            del values["usual"]
         return values
 
 
@@ -177,10 +189,14 @@ class Skeleton:
     def digest(self) -> str:
         """SHA-256 (hex) of all that decides the samples: two texts with one meaning share it."""
         # What says nothing new is left out: a skeleton keeps its digest when the format grows.
+        usual = self.sampling.usual > 0
         meaning: dict[str, Any] = {
             "joints": self.joints,
             "parents": self.parents.tolist(),
-            "ranges": [{key: value for key, value in asdict(r).items() if value is not None} for r in self.ranges],
+            "ranges": [
+                {key: value for key, value in asdict(r).items() if value is not None and (usual or "usual" not in key)}
+                for r in self.ranges
+            ],
             "symmetric": self.symmetric,
             "sampling": self.sampling.values(),
         }
