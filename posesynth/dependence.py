@@ -8,10 +8,11 @@ before any angle is made of them, parents before children:
     limits  (a range over another angle; the usual part of a range, in usual poses) a word is squeezed into the part of
             the whole range that is left
 
-so that samples stay a pure function of (skeleton, seed, i), and skeletons without either cost nothing.
+A view is squeezed likewise: a usual pose is seen in the usual view.  So samples stay a pure function of
+(skeleton, seed, i), and skeletons without any of it cost nothing.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from .compilation import stage
 from .joint_tree import mirrored_second
 from .rng import BLOCK, U24
 from .skeleton import Given, Skeleton
-from .trigonometry import f32
+from .trigonometry import f32, sincospi
 
 Array = NDArray[np.float64]
 
@@ -34,6 +35,7 @@ _PRIOR = 2  # examples' worth of what the bone does whatever its parent does
 _BINOMIAL = (1, 4, 6, 4, 1)
 
 _ZERO, _ONE = f32(0), f32(1)
+_WHOLE = np.array([0, 1], np.float32)
 _ALL = f32(2**24)
 _MOST = f32(2**24 - 1)
 _EIGHT = np.uint32(8)
@@ -57,6 +59,7 @@ class Limits(NamedTuple):
     knots: NDArray[np.float32]  # (K, 4) where a piece begins, 1 / its width, what low and span gain in it
     mostly: NDArray[np.float32]  # (D, 2) the usual part
     usual: np.uint64  # a pose is a usual one when its word falls below this
+    usual_view: NDArray[np.float32]  # (3, 2) the usual part of yaw, roll and the sine of pitch
 
 
 def limits(skeleton: Skeleton) -> Limits:
@@ -90,7 +93,27 @@ def limits(skeleton: Skeleton) -> Limits:
         knots=np.array(knots, np.float32).reshape(-1, 4),
         mostly=np.array(mostly, np.float32).reshape(-1, 2),
         usual=np.uint64(round(skeleton.sampling.usual * 2**32)),
+        usual_view=_view(skeleton),
     )
+
+
+def _view(skeleton: Skeleton) -> NDArray[np.float32]:
+    """The usual view as shares of the whole, in the order of its words."""
+    sampling = skeleton.sampling
+    parts = []
+    for whole, usual, scale in (
+        (sampling.yaw, sampling.usual_yaw, 1.0),
+        (sampling.roll, sampling.usual_roll, 1.0),
+        (sampling.pitch, sampling.usual_pitch, None),
+    ):
+        low, high, start, end = (_sine(bound) if scale is None else bound for bound in (*whole, *(usual or whole)))
+        parts.append([(bound - low) / (high - low) if high > low else 0.0 for bound in (start, end)])
+    return np.clip(np.array(parts, np.float32), 0, 1)
+
+
+def _sine(degrees: float) -> float:
+    sine: Any = sincospi.py_func  # type: ignore[attr-defined]  # not libm's: the tables are part of the stream
+    return float(sine(f32(degrees / 180))[0])
 
 
 def _pieces(given: Given, whole: tuple[float, float], hull: tuple[float, float]) -> tuple[Array, list[list[float]]]:
@@ -223,14 +246,24 @@ def _slots(weights: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 @stage
-def depend(words, coin, draws, limits, edges, scratch):  # type: ignore[no-untyped-def]
+def depend_view(words, limits, scratch, mostly):  # type: ignore[no-untyped-def]
+    """Rewrite the words of BLOCK views, a stack of 4 of which the last says whether a pose is a usual one.
+
+    mostly: becomes 1 where it is, else 0.  scratch: a stack of 3.
+    """
+    for s in range(BLOCK):
+        mostly[s] = _ONE if np.uint64(words[3 * BLOCK + s]) < limits.usual else _ZERO
+    for i in range(3):
+        row = words[i * BLOCK : (i + 1) * BLOCK]
+        _squeeze(row, _WHOLE, limits.knots[:0], mostly, limits.usual_view[i], scratch, row)
+
+
+@stage
+def depend(words, draws, limits, edges, scratch, mostly):  # type: ignore[no-untyped-def]
     """Rewrite the words of BLOCK poses, rows 2e and 2e + 1 for edge e.
 
-    coin: the row of words that say whether a pose is a usual one.  scratch: a stack of 4.
+    scratch: a stack of 3.  mostly: 1 where the pose is a usual one, else 0.
     """
-    mostly = scratch[3 * BLOCK : 4 * BLOCK]
-    for s in range(BLOCK):
-        mostly[s] = _ONE if np.uint64(coin[s]) < limits.usual else _ZERO
     done = 0
     for e in range(edges):
         own = words[2 * e * BLOCK : (2 * e + 2) * BLOCK]
@@ -245,8 +278,7 @@ def depend(words, coin, draws, limits, edges, scratch):  # type: ignore[no-untyp
             source, target = limits.source[done] * BLOCK, limits.target[done] * BLOCK
             knots = limits.knots[limits.begin[done] : limits.begin[done + 1]]
             base, part = limits.base[done], limits.mostly[done]
-            room = scratch[: 3 * BLOCK]
-            _squeeze(words[source : source + BLOCK], base, knots, mostly, part, room, words[target : target + BLOCK])
+            _squeeze(words[source : source + BLOCK], base, knots, mostly, part, scratch, words[target : target + BLOCK])
             done += 1
 
 

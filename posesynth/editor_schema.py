@@ -91,6 +91,8 @@ def _examples() -> Json:
 
 
 def _sampling() -> Json:
+    views = {key: _range(limit) for key, limit in schema.VIEW.items()}
+    usual = {**_closed(views, views, ()), "description": "The view of usual poses."}
     properties = {
         "angles": {
             "enum": list(schema.DRAWS),
@@ -102,7 +104,7 @@ def _sampling() -> Json:
             "default": True,
             "description": "Whether the two edges of a pair share one length.",
         },
-        "view": _closed({key: _range(limit) for key, limit in schema.VIEW.items()}, schema.VIEW, ()),
+        "view": _closed({**views, "usual": usual}, (*views, "usual"), ()),
         "distance": _range(schema.DISTANCE),
         **{key: _number(limit) for key, limit in schema.SCALARS.items()},
     }

@@ -96,6 +96,8 @@ def _sampling(sampling: Sampling) -> Iterator[str]:
     default = Sampling()
     views = [f"{name} {_range(getattr(sampling, name))}" for name in ("yaw", "pitch", "roll")
              if getattr(sampling, name) != getattr(default, name)]  # fmt: skip
+    views += [f"{name} {_range(usual)} of usual poses" for name in ("yaw", "pitch", "roll")
+              if sampling.usual and (usual := getattr(sampling, f"usual_{name}"))]  # fmt: skip
     yield "views: " + ", ".join(views) if views else "any view"
     yield f"perspective from {_range(sampling.distance)}" if sampling.distance else "orthographic"
     if sampling.noise:

@@ -4,8 +4,8 @@
 
 BLOCK samples are made at a time, each quantity a row; the rows that were asked for are then transposed into records.
 Draws of the POSE stream: words 2e and 2e + 1 are edge e's two angles, word 2E + c the length of class c (symmetric
-bones share a class), the one after those whether the pose is a usual one.  A word says where in its range an angle
-lies; where that depends on something, words are changed first (`dependence`), and all that follows knows of none.
+bones share a class); word 3 of the VIEW stream says whether the pose is a usual one.  A word says where in its range an
+angle lies; where that depends on something, words are changed first (`dependence`), and all that follows knows of none.
 """
 
 import threading
@@ -97,7 +97,7 @@ class Plan:
         self._local = threading.local()
         classes = len(self.tables.length)
         slots = max(int(self.tables.keeps.max()) + 1, 1)
-        words = -(-max(2 * edges + classes + 1, 2 * joints) // 4) * 4
+        words = -(-max(2 * edges + classes, 2 * joints) // 4) * 4
         self._rows = (words, rows.total, classes + 1, 9 * slots, 24)  # of each part of a workspace
 
     def workspace(self) -> Workspace:
@@ -190,20 +190,22 @@ def generate(  # type: ignore[no-untyped-def]
     image = rotation + 9
     visible = image + 2 * joints
     plain = len(tables.distance) == 0 and tables.sigma == 0 and tables.missing == 0
+    depends = len(tables.draws.parent) > 0 or len(tables.limits.target) > 0 or tables.limits.usual > 0
     view = _stack(rows, rotation, 9)
     longest = _stack(lengths, classes, 1)
 
     for first in range(0, count, BLOCK):
         index = start + np.uint64(first)
         here = min(BLOCK, count - first)
-        rng.fill(words, 3, seed, index, rng.VIEW)
+        rng.fill(words, 4, seed, index, rng.VIEW)
+        if depends:
+            dependence.depend_view(words, tables.limits, _stack(scratch, 0, 3), _stack(scratch, 3, 1))
         k.view_rotation(words, tables.yaw, tables.pitch, tables.roll, view)
 
-        usual = 2 * edges + classes  # one word a pose
-        rng.fill(words, usual + (1 if tables.limits.usual > 0 else 0), seed, index, rng.POSE)
-        if len(tables.draws.parent) > 0 or len(tables.limits.target) > 0:
-            coin = _stack(words, usual, 1)
-            dependence.depend(words, coin, tables.draws, tables.limits, edges, _stack(scratch, 0, 4))
+        rng.fill(words, 2 * edges + classes, seed, index, rng.POSE)
+        if depends:
+            room, mostly = _stack(scratch, 0, 3), _stack(scratch, 3, 1)
+            dependence.depend(words, tables.draws, tables.limits, edges, room, mostly)
         longest[:] = f32(0)
         for c in range(classes):
             drawn = _stack(lengths, c, 1)

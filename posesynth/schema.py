@@ -72,7 +72,8 @@ SCALARS = {
     "usual": Limit(0, 1, "probability", "Probability that a pose lies in the usual ranges of its joints."),
 }
 SAMPLING_KEYS = ("angles", "symmetric_lengths", "view", "distance", *SCALARS)
-LATER = {"angles": "independent", "usual": 0.0}  # of sampling, and what a set or a model means that has none
+USUAL_VIEW = tuple(f"usual_{key}" for key in VIEW)
+LATER = {"angles": "independent", "usual": 0.0, **dict.fromkeys(USUAL_VIEW)}  # what sampling without them means
 NEAREST = 0.1  # longest edges between the camera and the nearest place that a joint can reach
 
 WHOLE = f"expected a skeleton, beginning 'posesynth: {FORMAT}'"
@@ -248,6 +249,10 @@ class _File:
 
     def _angle(self, node: Node, path: str, key: str) -> Range | Given | None:
         """A range, or a table of ranges over another angle."""
+        if node.kind == "map" and not set(node.entries) & set(GIVEN_KEYS):
+            expected = f"{ANGLES[key].expected_range()}, or {{given: an angle, at: ranges}}"
+            self.faults.add(node, path, "a mapping is not a range", expected)
+            return None
         if node.kind != "map":
             return read_range(self.faults, node, path, ANGLES[key])
         check_keys(self.faults, node, path, GIVEN_KEYS, GIVEN_KEYS)
@@ -308,10 +313,17 @@ class _File:
             symmetric_lengths = read_flag(faults, given["symmetric_lengths"], "sampling.symmetric_lengths")
         view: dict[str, Range | None] = {}
         if "view" in given and read_map(faults, given["view"], "sampling.view", f"expected {listed(VIEW, 'or')}"):
-            check_keys(faults, given["view"], "sampling.view", VIEW)
+            check_keys(faults, given["view"], "sampling.view", (*VIEW, "usual"))
             for key, place in given["view"].entries.items():
                 if key in VIEW:
                     view[key] = read_range(faults, place, f"sampling.view.{key}", VIEW[key])
+            usual = given["view"].entries.get("usual")
+            path = "sampling.view.usual"
+            if usual is not None and read_map(faults, usual, path, f"expected {listed(VIEW, 'or')}"):
+                check_keys(faults, usual, path, VIEW)
+                for key, place in usual.entries.items():
+                    if key in VIEW:
+                        view[f"usual_{key}"] = read_range(faults, place, f"{path}.{key}", VIEW[key])
         angles = read_choice(faults, given["angles"], "sampling.angles", DRAWS) if "angles" in given else None
         numbers = {key: read_number(faults, given[key], f"sampling.{key}", limit)
                    for key, limit in SCALARS.items() if key in given}  # fmt: skip
@@ -326,6 +338,7 @@ class _File:
             missing=numbers.get("missing") or default.missing,
             angles=angles or default.angles,
             usual=numbers.get("usual") or default.usual,
+            **{key: view.get(key) for key in USUAL_VIEW},
         )
 
     def _examples(self, order: list[str]) -> Examples | None:
@@ -421,9 +434,10 @@ class _File:
         )
 
     def _check_usual(self, skeleton: Skeleton) -> None:
-        if skeleton.sampling.usual and not any(any(range_.usual) for range_ in skeleton.ranges):
+        if skeleton.sampling.usual and not _has_usual(skeleton):
             place = self.top["sampling"].entries["usual"]
-            self.faults.add(place, "sampling.usual", "no joint has usual ranges", "expected usual at a joint, or 0")
+            wrong = "neither a joint nor the view has usual ranges"
+            self.faults.add(place, "sampling.usual", wrong, "expected usual at a joint, or 0")
 
     def _check_camera(self, skeleton: Skeleton) -> None:
         if fault := _camera_fault(skeleton):
@@ -433,6 +447,11 @@ class _File:
         ranges = [joint.range for joint in self.joints.values() if joint.range is not None]
         bounds = [bound for range_ in ranges for bound in (*range_.first, *range_.second)]
         return all(abs(bound) <= 6.3 for bound in bounds) and any(bound % 1 != 0 for bound in bounds)
+
+
+def _has_usual(skeleton: Skeleton) -> bool:
+    view = any(getattr(skeleton.sampling, key) for key in USUAL_VIEW)
+    return view or any(any(range_.usual) for range_ in skeleton.ranges)
 
 
 def _camera_fault(skeleton: Skeleton) -> tuple[str, str] | None:
@@ -452,8 +471,8 @@ def with_sampling(skeleton: Skeleton, **changes: Any) -> Skeleton:
         given[key], fault = _sampling_value(key, value)
         if fault:
             lines.append(f"{key}: {fault}")
-    if not lines and given.get("usual") and not any(any(range_.usual) for range_ in skeleton.ranges):
-        lines.append("usual: the skeleton's joints have no usual ranges; expected 0")
+    if not lines and given.get("usual") and not _has_usual(skeleton):
+        lines.append("usual: neither a joint of the skeleton nor its view has usual ranges; expected 0")
     if not lines and given.get("angles") == "tree" and skeleton.examples is None:
         lines.append("angles: the skeleton has no examples; expected independent, or what posesynth fit writes")
     if not lines:
@@ -477,12 +496,12 @@ def _sampling_value(key: str, value: Any) -> tuple[object, str]:
         return float(value) + 0.0, "" if limit.holds(
             value
         ) else f"{value:g} is out of bounds; {limit.expected_number()}"
-    if key not in (*VIEW, "distance"):
+    if key not in (*VIEW, *USUAL_VIEW, "distance"):
         known = [f.name for f in fields(Sampling)]
         return value, f"is unknown; expected {listed(known, 'or')}{did_you_mean(key, known)}"
-    if value is None and key == "distance":
+    if value is None and key not in VIEW:
         return None, ""
-    limit = VIEW.get(key, DISTANCE)
+    limit = VIEW.get(key.removeprefix("usual_"), DISTANCE)
     if not isinstance(value, (tuple, list)) or len(value) != 2 or not all(map(_is_real, value)):
         return value, f"is {shown(value)}; {limit.expected_range()}"
     low, high = (float(bound) + 0.0 for bound in value)

@@ -97,7 +97,8 @@ class Sampling:
     ``missing``: probability that a joint is not seen.
     ``angles``: "independent", each angle uniform in its range, or "tree", each bone's angles as the skeleton's
     examples have them beside its parent's.
-    ``usual``: probability that all angles of a pose lie where they usually are, for bones that name such ranges.
+    ``usual``: probability that all angles of a pose lie where they usually are, for bones that name such ranges, and
+    that its view does, too, as far as ``usual_yaw``, ``usual_pitch`` and ``usual_roll`` name one (None: any).
     """
 
     symmetric_lengths: bool = True
@@ -109,15 +110,15 @@ class Sampling:
     missing: float = 0.0
     angles: str = "independent"
     usual: float = 0.0
+    usual_yaw: Range | None = None
+    usual_pitch: Range | None = None
+    usual_roll: Range | None = None
 
     def values(self) -> dict[str, Any]:
-        """Field -> value, as sets and models keep it; `angles` and `usual`, which came later, where they matter."""
+        """Field -> value, as sets and models keep it; and those that came later where they matter."""
         values = asdict(self)
-        if self.angles == "independent":
-            del values["angles"]
-        if not self.usual:
-            del values["usual"]
-        return values
+        later = {"angles": "independent", "usual": 0.0, "usual_yaw": None, "usual_pitch": None, "usual_roll": None}
+        return {key: value for key, value in values.items() if key not in later or value != later[key]}
 
 
 @dataclass(frozen=True, eq=False)

@@ -210,6 +210,7 @@ def test_the_mirrored_animal_has_its_sides_exchanged() -> None:
 def test_fitted_ranges_hold_the_quantile_of_every_bone(
     skeleton: Skeleton, seed: int, quantile: float, margin: float
 ) -> None:
+    assume(not any(given for edge in skeleton.ranges for given in edge.given))  # these are not fitted
     rng = np.random.default_rng(seed)
     centre = rng.normal(size=(1, len(skeleton.joints), 3))
     motion = Motion(centre + rng.uniform(0, 1) * rng.normal(size=(41, len(skeleton.joints), 3)), skeleton.joints)

@@ -6,6 +6,7 @@ import os
 import random
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -613,7 +614,9 @@ def test_a_rewrite_reads_back(text: str, a: float, b: float) -> None:
         after = parse_skeleton(with_ranges(text, {"j0": dict.fromkeys(keys, (min(a, b), max(a, b)))}))
     assert edge(after, "j0").first == edge(after, "j0").second == (low, high)
     for joint in before.joints[1:]:
-        assert joint in ("j0", "j0.mirror") or edge(after, joint) == edge(before, joint)
+        # A table over j0's angle is brought to the turn of the new range.
+        old, new = (replace(edge(made, joint), first_given=None, second_given=None) for made in (before, after))
+        assert joint in ("j0", "j0.mirror") or old == new
     assert (after.joints, after.symmetric, after.sampling) == (before.joints, before.symmetric, before.sampling)
 
 
@@ -646,7 +649,7 @@ def test_the_editor_schema_takes_what_the_reader_takes(text: str) -> None:
 SEEN_BY_AN_EDITOR = [
     "no version", "version 2", "unknown key", "name a list", "name upwards", "name too long", "frame unknown",
     "two roots", "one joint", "joints a list", "joint a list", "joint named upwards", "parent a list", "key of a joint",
-    "frame of a joint", "mirror with a parent", "pair of three", "pairs a mapping", "range a number", "range of three",
+    "mirror with a parent", "pair of three", "pairs a mapping", "range a number", "range of three",
     "number in quotes", "theta above 180", "phi too far", "phi missing", "no angles", "angles mixed", "length negative",
     "sampling key", "flag in quotes", "view key", "pitch too far", "noise negative", "missing above 1",
 ]  # fmt: skip
