@@ -8,7 +8,6 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -119,7 +118,7 @@ def save_images(
     facts = {
         "lifter_images": VERSION,
         "skeleton": skeleton.text,
-        "sampling": plain_json(asdict(skeleton.sampling)),
+        "sampling": plain_json(skeleton.sampling.values()),
         "joints": list(skeleton.joints),
         "config": config.values(),
         "trained_parameters": sum(p.numel() for p in trained_parameters(net, config.stage, config.transfer).values()),

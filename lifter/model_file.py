@@ -53,7 +53,7 @@ def save_network(
     facts = {
         "lifter_model": VERSION,
         "skeleton": skeleton.text,
-        "sampling": plain_json(asdict(skeleton.sampling)),
+        "sampling": plain_json(skeleton.sampling.values()),
         "joints": list(skeleton.joints),
         "config": asdict(config),
         "samples": config.samples,

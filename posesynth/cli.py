@@ -558,34 +558,79 @@ def inspect(what: str, png: Path | None, seed: int) -> None:
     "--quantile", type=float, default=0.98, show_default=True, help="Share of each bone's frames that --fit holds."
 )
 @click.option("--margin", type=float, default=0.0, show_default=True, help="Degrees that --fit adds at either end.")
+@click.option(
+    "--samples", type=Size(least=1), help="Hold N samples against the motion, too: completeness and compactness."
+)
+@click.option("--near", type=float, default=20.0, show_default=True, help="Degrees that --samples counts as near.")
 @click.option("--json", "as_json", is_flag=True, help="Print figures for machines.")
 def coverage(
     skeleton: str, motions: tuple[str, ...], joint_map: str | None, asf: str | None, fit: Path | None,
-    quantile: float, margin: float, as_json: bool,
+    quantile: float, margin: float, samples: int | None, near: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Tell which share of real motion lies inside a skeleton's ranges, and where it leaks.
 
     MOTION: BVH, AMC, DeepMimic, or joint positions as CSV, NPZ, NPY or Label3D .mat.
     """
     import json
+    from dataclasses import asdict
 
     from . import coverage as coverage_
-    from .motion import load_motion
 
     context = click.get_current_context()
     for name in ("quantile", "margin"):
         if fit is None and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             raise InputError(f"--{name}: says how --fit fits; expected --fit OUT.yaml with it")
-    made = _skeleton(skeleton)
-    mapping = None if joint_map is None else coverage_.load_map(joint_map, made)
-    names = None if mapping is None else mapping.columns
-    clips = [load_motion(path, names=names, asf=asf) for path in motions]
+    if samples is None and context.get_parameter_source("near") is click.core.ParameterSource.COMMANDLINE:
+        raise InputError("--near: says what --samples counts as near; expected --samples N with it")
+    made, clips, mapping = _motions(skeleton, motions, joint_map, asf)
     if fit is not None:
         text = coverage_.fit(made, clips, mapping, quantile=quantile, margin=margin)
         _write_new(fit, text)
         print(f"{fit}: written; ranges hold {100 * quantile:g} % of each bone's frames", file=sys.stderr)
     measured = coverage_.measure(made, clips, mapping)
-    print(json.dumps(measured.as_dict(), indent=2) if as_json else str(measured))
+    figures, text = measured.as_dict(), str(measured)
+    if samples is not None:
+        close = coverage_.closeness(made, clips, mapping, samples=samples, near=near)
+        figures["closeness"], text = asdict(close), f"{text}\n\n{close}"
+    print(json.dumps(figures, indent=2) if as_json else text)
+
+
+@posesynth.command()
+@click.argument("skeleton")
+@click.argument("motions", nargs=-1, required=True, metavar="MOTION...")
+@click.option("--map", "joint_map", metavar="MAP", help="A joint map: a file, or a shipped one's name.")
+@click.option("--asf", help="The skeleton of AMC files.  Default: the .asf beside them.")
+@click.option("--poses", type=Size(least=2), default=256, show_default=True, help="Example poses to take.")
+@click.option("--out", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The new YAML.")
+def fit(skeleton: str, motions: tuple[str, ...], joint_map: str | None, asf: str | None, poses: int, out: Path) -> None:
+    """Learn from example poses which angles go together along the tree.
+
+    Writes the skeleton with the examples, sampled by them (sampling.angles: tree).  The ranges stay as they are;
+    `posesynth coverage --fit` fits those.
+    """
+    from . import coverage as coverage_
+
+    made, clips, mapping = _motions(skeleton, motions, joint_map, asf)
+    text = coverage_.learn(made, clips, mapping, poses=poses)
+    _write_new(out, text)
+    from .skeleton import load_skeleton
+
+    examples = load_skeleton(out).examples
+    assert examples is not None
+    print(f"{out}: written; {len(examples.angles)} example poses of {_count(len(examples.edges), 'bone')}")
+
+
+def _motions(
+    skeleton: str, motions: tuple[str, ...], joint_map: str | None, asf: str | None
+) -> tuple[Any, list[Any], Any]:
+    """The skeleton, the clips, and the joint map or None."""
+    from . import coverage as coverage_
+    from .motion import load_motion
+
+    made = _skeleton(skeleton)
+    mapping = None if joint_map is None else coverage_.load_map(joint_map, made)
+    names = None if mapping is None else mapping.columns
+    return made, [load_motion(path, names=names, asf=asf) for path in motions], mapping
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -42,6 +42,7 @@ def editor_schema() -> Json:
             "items": {"type": "array", "items": _name("A joint."), "minItems": 2, "maxItems": 2},
         },
         "sampling": _sampling(),
+        "examples": _examples(),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -57,22 +58,53 @@ def editor_schema() -> Json:
 def _edge(angles: tuple[str, str]) -> Json:
     properties = {
         "parent": _name("The joint where the edge begins."),
-        "frame": _frame("Frame of the two angles."),
-        **{key: _range(schema.ANGLES[key]) for key in angles},
+        "frame": _name("Frame of the two angles: world, parent, or a joint above whose bone carries it."),
+        **{key: {"oneOf": [_range(schema.ANGLES[key]), _table(schema.ANGLES[key])]} for key in angles},
+        "usual": _usual(angles),
         "length": {**_range(schema.LENGTH), "default": [0, 1]},
     }
     absent = [key for key in schema.ANGLES if key not in angles]
     return _closed(properties, [key for key in schema.JOINT_KEYS if key not in absent], ("parent", *angles))
 
 
+def _usual(angles: tuple[str, str]) -> Json:
+    closed = _closed({key: _range(schema.ANGLES[key]) for key in angles}, angles, ())
+    return {**closed, "description": "Where the angles mostly are; sampling.usual says how often."}
+
+
+def _table(limit: Limit) -> Json:
+    names = [*(f"parent.{name}" for name in schema.ANGLES), "theta", "flexion"]
+    given = {
+        "enum": names,
+        "description": "The angle that the range depends on: the parent bone's, or this bone's first.",
+    }
+    ranges = {"type": "object", "additionalProperties": _range(limit), "minProperties": 2,
+              "maxProperties": schema.MAX_GIVEN, "description": "Degrees of that angle: the range there."}  # fmt: skip
+    return _closed({"given": given, "at": ranges}, schema.GIVEN_KEYS)
+
+
+def _examples() -> Json:
+    angles = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+    joints = {"type": "array", "items": _name("A joint.")}
+    closed = _closed({"joints": joints, "angles": angles}, schema.EXAMPLE_KEYS)
+    return {**closed, "description": "Poses that sampling.angles: tree learns from; posesynth fit writes them."}
+
+
 def _sampling() -> Json:
+    views = {key: _range(limit) for key, limit in schema.VIEW.items()}
+    usual = {**_closed(views, views, ()), "description": "The view of usual poses."}
     properties = {
+        "angles": {
+            "enum": list(schema.DRAWS),
+            "default": schema.DRAWS[0],
+            "description": "Each angle by itself, or as the examples have them together along the tree.",
+        },
         "symmetric_lengths": {
             "type": "boolean",
             "default": True,
             "description": "Whether the two edges of a pair share one length.",
         },
-        "view": _closed({key: _range(limit) for key, limit in schema.VIEW.items()}, schema.VIEW, ()),
+        "view": _closed({**views, "usual": usual}, (*views, "usual"), ()),
         "distance": _range(schema.DISTANCE),
         **{key: _number(limit) for key, limit in schema.SCALARS.items()},
     }

@@ -8,7 +8,7 @@ import numpy as np
 from .draw import COLUMNS, MissingMatplotlibError, sample_sheet
 from .kinematics import forward
 from .sampler import Batch, sample
-from .skeleton import Range, Sampling, Skeleton, load_skeleton
+from .skeleton import Given, Range, Sampling, Skeleton, load_skeleton
 
 SHOWN = 2 * COLUMNS  # samples in a picture
 
@@ -83,23 +83,35 @@ def _ranges(made: Skeleton, joint: int) -> str:
         return ""
     edge = made.ranges[joint - 1]
     first, second = edge.angle_names
-    return f"{edge.frame:<7} {first} {_range(edge.first)}  {second} {_range(edge.second)}  length {_range(edge.length)}"
+    first = f"{first} {_range(edge.first)}{_given(edge.first_given)}"
+    second = f"{second} {_range(edge.second)}{_given(edge.second_given)}"
+    return f"{edge.frame:<7} {first}  {second}  length {_range(edge.length)}"
 
 
 def _range(given: Range) -> str:
     return f"[{given[0]:g}, {given[1]:g}]"
 
 
+def _given(given: Given | None) -> str:
+    return "" if given is None else f" given {'parent.' if given.bone == 'parent' else ''}{given.angle}"
+
+
 def _sampling(sampling: Sampling) -> Iterator[str]:
     default = Sampling()
     views = [f"{name} {_range(getattr(sampling, name))}" for name in ("yaw", "pitch", "roll")
              if getattr(sampling, name) != getattr(default, name)]  # fmt: skip
+    views += [f"{name} {_range(usual)} of usual poses" for name in ("yaw", "pitch", "roll")
+              if sampling.usual and (usual := getattr(sampling, f"usual_{name}"))]  # fmt: skip
     yield "views: " + ", ".join(views) if views else "any view"
     yield f"perspective from {_range(sampling.distance)}" if sampling.distance else "orthographic"
     if sampling.noise:
         yield f"noise {sampling.noise:g}"
     if sampling.missing:
         yield f"{100 * sampling.missing:g} % of joints missing"
+    if sampling.usual:
+        yield f"{100 * sampling.usual:g} % of poses in the usual ranges"
+    if sampling.angles == "tree":
+        yield "angles as the examples have them together"
     yield "symmetric bones share a length" if sampling.symmetric_lengths else "every bone its own length"
 
 

@@ -3,9 +3,10 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from posesynth.skeleton import EdgeRange, Range
+from posesynth.skeleton import EdgeRange, Given, Range
 from posesynth.yaml_fields import read_name
 from posesynth.yaml_source import Faults, Node, within
 
@@ -30,15 +31,31 @@ class Joint:
         return self.node.entries.get(key, self.node)
 
 
-def mirrored(range_: EdgeRange) -> EdgeRange:
-    """The range of the bone seen in a mirror that swaps left and right (x -> -x)."""
-    return EdgeRange(
-        range_.frame,
-        range_.angles,
-        range_.first,
-        mirrored_second(range_.angles, range_.second),
-        range_.length,
+def mirrored(range_: EdgeRange, other: Mapping[str, str]) -> EdgeRange:
+    """The range of the bone seen in a mirror that swaps left and right (x -> -x).
+
+    other: joint -> its mirror image, for the frame.
+    """
+    first, second = range_.given
+    return replace(
+        range_,
+        frame=other.get(range_.frame, range_.frame),
+        second=mirrored_second(range_.angles, range_.second),
+        first_given=first and _mirrored_given(first),
+        second_given=second and _mirrored_given(second, range_.angles),
+        second_usual=range_.second_usual and mirrored_second(range_.angles, range_.second_usual),
     )
+
+
+def _mirrored_given(given: Given, angles: str = "") -> Given:
+    """`angles`: the kind of the bone whose second angle is limited; "" where it is the first."""
+    rows = list(zip(given.at, given.ranges, strict=True))
+    if given.which == 1:  # of the other bone's two angles the second is mirrored
+        turned = {"phi": 180.0, "abduction": 0.0}[given.angle]
+        rows = [(turned - at, range_) for at, range_ in reversed(rows)]
+    if angles:
+        rows = [(at, mirrored_second(angles, range_)) for at, range_ in rows]
+    return replace(given, at=tuple(at for at, _ in rows), ranges=tuple(range_ for _, range_ in rows))
 
 
 def mirrored_second(angles: str, second: Range) -> Range:
@@ -110,9 +127,11 @@ def resolve_mirrors(
         joint = joints[name]
         if joint.mirror is not None:
             source_joint = joints[joint.mirror]
-            joint.range = mirrored(source_joint.range) if source_joint.range else None
             parent = source_joint.parent
             joint.parent = other.get(parent, parent) if parent is not None else None
+            # Hanging on the same joint of the midline, it has the same joints above it.
+            above = other if joint.parent != parent else {}
+            joint.range = mirrored(source_joint.range, above) if source_joint.range else None
     return _check_midline(root, followers, joints, other, faults) if whole else []
 
 
@@ -212,6 +231,52 @@ def check_tree(root: str, joints: Mapping[str, Joint], faults: Faults) -> bool:
         path = within("joints", cycle[0])
         faults.add(joint.place(key), f"{path}.{key}", wrong, f"expected a way to the root '{root}'")
     return whole
+
+
+def check_frames(joints: Mapping[str, Joint], words: tuple[str, ...], faults: Faults) -> None:
+    """Tells each joint whose frame is neither one of `words` nor that of a joint above it.  Needs a whole tree."""
+    for name, joint in joints.items():
+        frame = joint.range.frame if joint.range else words[0]
+        if frame in words or joint.mirror is not None:
+            continue
+        above: list[str] = []
+        step = joint.parent
+        while step is not None and step in joints:
+            above.append(step)
+            step = joints[step].parent
+        if frame not in above:
+            wrong = f"'{frame}' is no joint between '{name}' and the root"
+            expected = f"expected {', '.join(words)}, or the joint whose bone carries the frame"
+            path = within("joints", name) + ".frame"
+            faults.add(joint.place("frame"), path, wrong, expected + faults.suggest(frame, [*words, *above]))
+
+
+def resolve_givens(joints: Mapping[str, Joint], faults: Faults) -> None:
+    """Brings the tables over a parent's angle to its turn; tells those whose parent has no such angle."""
+    for name, joint in joints.items():
+        if joint.range is None:
+            continue
+        changed: dict[str, Any] = {}
+        for key, which, given in zip(("first_given", "second_given"), (0, 1), joint.range.given, strict=True):
+            if given is None:
+                continue
+            bone = joints.get(str(joint.parent)) if given.bone == "parent" else joint
+            theirs = bone.range if bone else None
+            if theirs is not None and given.angle in theirs.angle_names:
+                hull = (theirs.first, theirs.second)[given.which]
+                turn = 360.0 * round((sum(hull) - given.at[0] - given.at[-1]) / 720.0)
+                changed[key] = replace(given, at=tuple(at + turn for at in given.at))
+            elif joint.mirror is None and (bone is None or theirs is not None):
+                has = f"has {' and '.join(theirs.angle_names)}" if theirs else "is the root, where no bone ends"
+                angle = joint.range.angle_names[which]
+                path = within("joints", name) + f".{angle}.given"
+                faults.add(
+                    joint.node.entries[angle].entries["given"],
+                    path,
+                    f"parent '{joint.parent}' {has}",
+                    "expected one of its bone's angles",
+                )
+        joint.range = replace(joint.range, **changed)
 
 
 def _cycles(joints: Mapping[str, Joint]) -> list[list[str]]:

@@ -4,7 +4,8 @@
 
 BLOCK samples are made at a time, each quantity a row; the rows that were asked for are then transposed into records.
 Draws of the POSE stream: words 2e and 2e + 1 are edge e's two angles, word 2E + c the length of class c (symmetric
-bones share a class).
+bones share a class); word 3 of the VIEW stream says whether the pose is a usual one.  A word says where in its range an
+angle lies; where that depends on something, words are changed first (`dependence`), and all that follows knows of none.
 """
 
 import threading
@@ -15,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from . import dependence, rng
 from . import kinematics as k
-from . import rng
 from .compilation import kernel, stage
 from .rng import BLOCK
 from .skeleton import Range, Skeleton
@@ -47,6 +48,8 @@ class Tables(NamedTuple):
     distance: NDArray[np.float32]  # (2,), empty when orthographic
     sigma: np.float32
     missing: np.uint64  # a joint is not seen when its word falls below this
+    draws: dependence.Draws
+    limits: dependence.Limits
 
 
 class Workspace(NamedTuple):
@@ -122,9 +125,8 @@ def _tables(skeleton: Skeleton) -> Tables:
     edges = skeleton.edges
     sampling = skeleton.sampling
     parent = np.array(skeleton.parents[1:], np.int32)  # a copy: a read-only array would compile another kernel
-    carried = [r.frame == "parent" and p > 0 for r, p in zip(skeleton.ranges, parent, strict=True)]
-    wanted = sorted({int(p) - 1 for p, c in zip(parent, carried, strict=True) if c})
-    slot = {edge: i for i, edge in enumerate(wanted)}
+    carriers = [skeleton.carrier(e) for e in range(edges)]
+    slot = {edge: i for i, edge in enumerate(sorted({c for c in carriers if c >= 0}))}
     share = np.arange(edges)
     if sampling.symmetric_lengths:
         for a, b in skeleton.symmetric:
@@ -140,7 +142,7 @@ def _tables(skeleton: Skeleton) -> Tables:
     return Tables(
         parent=parent,
         flexed=np.array([r.angles == "flexion" for r in skeleton.ranges]),
-        frame=np.array([slot[int(p) - 1] if c else -1 for p, c in zip(parent, carried, strict=True)], np.int32),
+        frame=np.array([slot[c] if c >= 0 else -1 for c in carriers], np.int32),
         keeps=np.array([slot.get(e, -1) for e in range(edges)], np.int32),
         first=_spans([r.first for r in skeleton.ranges], half_turns),
         second=_spans([r.second for r in skeleton.ranges], half_turns),
@@ -153,6 +155,8 @@ def _tables(skeleton: Skeleton) -> Tables:
         distance=NO_FLOATS if sampling.distance is None else _spans([sampling.distance], 1.0)[0],
         sigma=f32(sampling.noise),
         missing=np.uint64(round(sampling.missing * 2**32)),
+        draws=dependence.draws(skeleton),
+        limits=dependence.limits(skeleton),
     )
 
 
@@ -186,16 +190,22 @@ def generate(  # type: ignore[no-untyped-def]
     image = rotation + 9
     visible = image + 2 * joints
     plain = len(tables.distance) == 0 and tables.sigma == 0 and tables.missing == 0
+    depends = len(tables.draws.parent) > 0 or len(tables.limits.target) > 0 or tables.limits.usual > 0
     view = _stack(rows, rotation, 9)
     longest = _stack(lengths, classes, 1)
 
     for first in range(0, count, BLOCK):
         index = start + np.uint64(first)
         here = min(BLOCK, count - first)
-        rng.fill(words, 3, seed, index, rng.VIEW)
+        rng.fill(words, 4, seed, index, rng.VIEW)
+        if depends:
+            dependence.depend_view(words, tables.limits, _stack(scratch, 0, 3), _stack(scratch, 3, 1))
         k.view_rotation(words, tables.yaw, tables.pitch, tables.roll, view)
 
         rng.fill(words, 2 * edges + classes, seed, index, rng.POSE)
+        if depends:
+            room, mostly = _stack(scratch, 0, 3), _stack(scratch, 3, 1)
+            dependence.depend(words, tables.draws, tables.limits, edges, room, mostly)
         longest[:] = f32(0)
         for c in range(classes):
             drawn = _stack(lengths, c, 1)

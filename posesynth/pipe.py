@@ -7,7 +7,6 @@ import json
 import select
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from functools import lru_cache
 from io import BytesIO
 from math import prod
@@ -116,7 +115,7 @@ def _header(
         "arrays": [_described(skeleton, name) for name in arrays],
         "joints": list(skeleton.joints),
         "parents": skeleton.parents.tolist(),
-        "sampling": json.loads(json.dumps(asdict(skeleton.sampling))),
+        "sampling": json.loads(json.dumps(skeleton.sampling.values())),
         "skeleton_digest": skeleton.digest,
         "skeleton": skeleton.text,
     }

@@ -8,14 +8,23 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from itertools import pairwise
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from posesynth.errors import InputError, did_you_mean, shown
-from posesynth.joint_tree import Joint, check_tree, in_order, mirrored_second, read_pairs, resolve_mirrors
-from posesynth.skeleton import EdgeRange, Range, Sampling, Skeleton
+from posesynth.joint_tree import (
+    Joint,
+    check_frames,
+    check_tree,
+    in_order,
+    read_pairs,
+    resolve_givens,
+    resolve_mirrors,
+)
+from posesynth.skeleton import EdgeRange, Examples, Given, Range, Sampling, Skeleton
 from posesynth.yaml_fields import (
     Limit,
     check_keys,
@@ -35,7 +44,7 @@ MAX_JOINTS = 1024
 MAX_DESCRIPTION = 300
 FRAMES = ("world", "parent")
 REQUIRED_KEYS = ("posesynth", "name", "root", "joints")
-TOP_KEYS = (*REQUIRED_KEYS, "description", "frame", "symmetric", "sampling")
+TOP_KEYS = (*REQUIRED_KEYS, "description", "frame", "symmetric", "sampling", "examples")
 ANGLES = {
     "theta": Limit(0, 180, "degrees", "Angle between the bone and the frame's z axis."),
     "phi": Limit(-720, 720, "degrees", "Angle about the frame's z axis, from x towards y.", span=360),
@@ -46,7 +55,11 @@ ANGLES = {
 ANGLE_PAIRS = {"spherical": ("theta", "phi"), "flexion": ("flexion", "abduction")}
 LENGTH = Limit(0, 1e6, "any one unit", "Length of the bone; each pose is divided by its longest bone.")
 SHORTEST = 1e-6  # float32 loses digits far below; 0 itself is allowed
-JOINT_KEYS = ("parent", "frame", *ANGLES, "length")
+JOINT_KEYS = ("parent", "frame", *ANGLES, "usual", "length")
+GIVEN_KEYS = ("given", "at")
+MAX_GIVEN = 16  # angles of a table: the kernel's work grows with them
+EXAMPLE_KEYS = ("joints", "angles")
+DRAWS = ("independent", "tree")
 VIEW = {
     "yaw": Limit(-720, 720, "degrees", "Turn about the vertical.", span=360),
     "pitch": Limit(-90, 90, "degrees", "Tilt towards the camera or away from it."),
@@ -56,8 +69,11 @@ DISTANCE = Limit(0, 1e6, "longest edges", "Distance of the camera from the root 
 SCALARS = {
     "noise": Limit(0, 1e3, "longest edges", "Standard deviation of the noise added to p2d."),
     "missing": Limit(0, 1, "probability", "Probability that a joint is not seen."),
+    "usual": Limit(0, 1, "probability", "Probability that a pose lies in the usual ranges of its joints."),
 }
-SAMPLING_KEYS = ("symmetric_lengths", "view", "distance", *SCALARS)
+SAMPLING_KEYS = ("angles", "symmetric_lengths", "view", "distance", *SCALARS)
+USUAL_VIEW = tuple(f"usual_{key}" for key in VIEW)
+LATER = {"angles": "independent", "usual": 0.0, **dict.fromkeys(USUAL_VIEW)}  # what sampling without them means
 NEAREST = 0.1  # longest edges between the camera and the nearest place that a joint can reach
 
 WHOLE = f"expected a skeleton, beginning 'posesynth: {FORMAT}'"
@@ -107,10 +123,14 @@ class _File:
     def skeleton(self, text: str) -> Skeleton:
         doubtful = resolve_mirrors(self.root, self.joints, self.pairs, self.faults)
         whole = self.root is not None and check_tree(self.root, self.joints, self.faults)
+        if whole:
+            check_frames(self.joints, FRAMES, self.faults)
+            resolve_givens(self.joints, self.faults)
         self._check_lengths()
         skeleton = self._build(text) if whole else None
         if skeleton is not None:
             self._check_camera(skeleton)
+            self._check_usual(skeleton)
         if skeleton is None or self.faults:
             raise self.faults.error()
         for line, doubt in doubtful:
@@ -133,6 +153,12 @@ class _File:
         if "frame" not in node.entries:
             return default
         return read_choice(self.faults, node.entries["frame"], within(path, "frame"), FRAMES) or default
+
+    def _frame_of_joint(self, node: Node, path: str) -> str:
+        """That of the file, or the one named: `check_frames` says whether there is a joint of that name above."""
+        if "frame" not in node.entries:
+            return self.frame
+        return read_name(self.faults, node.entries["frame"], within(path, "frame")) or self.frame
 
     def _joints(self) -> dict[str, Joint]:
         node = self.top.get("joints")
@@ -176,10 +202,9 @@ class _File:
         return joint
 
     def _edge_range(self, node: Node, path: str) -> EdgeRange | None:
-        values = {key: read_range(self.faults, node.entries[key], f"{path}.{key}", limit)
-                  for key, limit in ANGLES.items() if key in node.entries}  # fmt: skip
+        values = {key: self._angle(node.entries[key], f"{path}.{key}", key) for key in ANGLES if key in node.entries}
         length = self._length(node, path)
-        frame = self._frame(node, path, self.frame)
+        frame = self._frame_of_joint(node, path)
         kinds = [kind for kind, pair in ANGLE_PAIRS.items() if any(key in values for key in pair)]
         either = "expected theta and phi, or flexion and abduction"
         if len(kinds) != 1:
@@ -192,7 +217,76 @@ class _File:
         first, second = (values.get(key) for key in ANGLE_PAIRS[kinds[0]])
         if first is None or second is None or length is None:
             return None
-        return EdgeRange(frame, kinds[0], first, second, length)
+        return EdgeRange(
+            frame,
+            kinds[0],
+            first.hull if isinstance(first, Given) else first,
+            second.hull if isinstance(second, Given) else second,
+            length,
+            first if isinstance(first, Given) else None,
+            second if isinstance(second, Given) else None,
+            *self._usual(node, path, values),
+        )
+
+    def _usual(
+        self, node: Node, path: str, whole: Mapping[str, Range | Given | None]
+    ) -> tuple[Range | None, Range | None]:
+        """Where each of a bone's two angles mostly is; `whole`: angle -> its range."""
+        given = node.entries.get("usual")
+        if given is None or not read_map(self.faults, given, f"{path}.usual", f"expected {listed(whole, 'and')}"):
+            return None, None
+        check_keys(self.faults, given, f"{path}.usual", whole)
+        found: list[Range | None] = []
+        for key, range_ in whole.items():
+            place = given.entries.get(key)
+            usual = place and read_range(self.faults, place, f"{path}.usual.{key}", ANGLES[key])
+            hull = range_.hull if isinstance(range_, Given) else range_
+            if place and usual and hull and not (hull[0] <= usual[0] and usual[1] <= hull[1]):
+                wrong = f"[{usual[0]:g}, {usual[1]:g}] is not within the range"
+                self.faults.add(place, f"{path}.usual.{key}", wrong, f"expected a part of [{hull[0]:g}, {hull[1]:g}]")
+            found.append(usual or None)
+        return found[0], found[1]
+
+    def _angle(self, node: Node, path: str, key: str) -> Range | Given | None:
+        """A range, or a table of ranges over another angle."""
+        if node.kind == "map" and not set(node.entries) & set(GIVEN_KEYS):
+            expected = f"{ANGLES[key].expected_range()}, or {{given: an angle, at: ranges}}"
+            self.faults.add(node, path, "a mapping is not a range", expected)
+            return None
+        if node.kind != "map":
+            return read_range(self.faults, node, path, ANGLES[key])
+        check_keys(self.faults, node, path, GIVEN_KEYS, GIVEN_KEYS)
+        own = {"phi": ("theta",), "abduction": ("flexion",)}.get(key, ())
+        names = (*(f"parent.{name}" for name in ANGLES), *own)
+        given, table = node.entries.get("given"), node.entries.get("at")
+        name = given and read_choice(self.faults, given, f"{path}.given", names)
+        if (
+            not name
+            or table is None
+            or not read_map(self.faults, table, f"{path}.at", "expected {angle: [low, high], ...}")
+        ):
+            return None
+        if not 2 <= len(table.entries) <= MAX_GIVEN:
+            wrong = f"has {len(table.entries)} angles"
+            self.faults.add(table, f"{path}.at", wrong, f"expected 2 to {MAX_GIVEN}, each with its range")
+            return None
+        angle = name.removeprefix("parent.")
+        at = [read_number(self.faults, place, f"{path}.at", ANGLES[angle]) for place in table.keys.values()]
+        ranges = [
+            read_range(self.faults, place, f"{path}.at.{text}", ANGLES[key]) for text, place in table.entries.items()
+        ]
+        numbers, pairs = [a for a in at if a is not None], [r for r in ranges if r is not None]
+        if len(numbers) < len(at) or len(pairs) < len(ranges):
+            return None
+        if any(a >= b for a, b in pairwise(numbers)):
+            self.faults.add(table, f"{path}.at", "the angles are not in order", "expected each larger than the last")
+            return None
+        bone = "parent" if name.startswith("parent.") else "own"
+        table_ = Given(bone, angle, tuple(numbers), tuple(pairs))
+        if fault := ANGLES[key].range_fault(*table_.hull):
+            self.faults.add(table, f"{path}.at", f"all ranges together: {fault[0]}", fault[1])
+            return None
+        return table_
 
     def _length(self, node: Node, path: str) -> Range | None:
         if "length" not in node.entries:
@@ -219,10 +313,18 @@ class _File:
             symmetric_lengths = read_flag(faults, given["symmetric_lengths"], "sampling.symmetric_lengths")
         view: dict[str, Range | None] = {}
         if "view" in given and read_map(faults, given["view"], "sampling.view", f"expected {listed(VIEW, 'or')}"):
-            check_keys(faults, given["view"], "sampling.view", VIEW)
+            check_keys(faults, given["view"], "sampling.view", (*VIEW, "usual"))
             for key, place in given["view"].entries.items():
                 if key in VIEW:
                     view[key] = read_range(faults, place, f"sampling.view.{key}", VIEW[key])
+            usual = given["view"].entries.get("usual")
+            path = "sampling.view.usual"
+            if usual is not None and read_map(faults, usual, path, f"expected {listed(VIEW, 'or')}"):
+                check_keys(faults, usual, path, VIEW)
+                for key, place in usual.entries.items():
+                    if key in VIEW:
+                        view[f"usual_{key}"] = read_range(faults, place, f"{path}.{key}", VIEW[key])
+        angles = read_choice(faults, given["angles"], "sampling.angles", DRAWS) if "angles" in given else None
         numbers = {key: read_number(faults, given[key], f"sampling.{key}", limit)
                    for key, limit in SCALARS.items() if key in given}  # fmt: skip
         distance = read_range(faults, given["distance"], "sampling.distance", DISTANCE) if "distance" in given else None
@@ -234,7 +336,57 @@ class _File:
             distance=distance,
             noise=numbers.get("noise") or default.noise,
             missing=numbers.get("missing") or default.missing,
+            angles=angles or default.angles,
+            usual=numbers.get("usual") or default.usual,
+            **{key: view.get(key) for key in USUAL_VIEW},
         )
+
+    def _examples(self, order: list[str]) -> Examples | None:
+        """The example poses; `order`: the joints of the skeleton, root first."""
+        node, faults = self.top.get("examples"), self.faults
+        if node is None:
+            if self.sampling.angles == "tree":
+                place = self.top["sampling"].entries["angles"]
+                faults.add(place, "sampling.angles", "the file has no examples", "expected what posesynth fit writes")
+            return None
+        if not read_map(faults, node, "examples", f"expected {listed(EXAMPLE_KEYS, 'and')}"):
+            return None
+        check_keys(faults, node, "examples", EXAMPLE_KEYS, EXAMPLE_KEYS)
+        if len(node.entries) < len(EXAMPLE_KEYS) or set(node.entries) != set(EXAMPLE_KEYS):
+            return None
+        names, rows = (node.entries[key] for key in EXAMPLE_KEYS)
+        known = [self._example_joint(place, f"examples.joints[{i}]", order) for i, place in enumerate(names.items)]
+        found = [name for name in known if name is not None]
+        if names.kind != "list" or not found or len(set(found)) < len(found):
+            faults.add(
+                names, "examples.joints", "is no list of different joints", "expected joints that the poses show"
+            )
+            return None
+        if rows.kind != "list" or not rows.items:
+            faults.add(rows, "examples.angles", "is no list of poses", "expected one list of angles for each")
+            return None
+        limit = Limit(-1080, 1080, "degrees", "")
+        poses = []
+        for i, row in enumerate(rows.items):
+            path = f"examples.angles[{i}]"
+            if row.kind != "list" or len(row.items) != 2 * len(known):
+                wrong = f"a list of {len(row.items)}" if row.kind == "list" else row.show()
+                faults.add(row, path, wrong, f"expected {2 * len(known)} angles, two for each of the joints")
+                continue
+            poses.append([read_number(faults, item, path, limit) for item in row.items])
+        if len(found) < len(known) or len(poses) < len(rows.items) or any(None in pose for pose in poses):
+            return None
+        angles = np.array(poses, np.float64).reshape(len(poses), len(known), 2)
+        angles.flags.writeable = False
+        return Examples(tuple(order.index(name) - 1 for name in found), angles)
+
+    def _example_joint(self, node: Node, path: str, order: list[str]) -> str | None:
+        name = read_name(self.faults, node, path)
+        if name is not None and name not in order[1:]:
+            hint = self.faults.suggest(name, order[1:])
+            self.faults.add(node, path, f"unknown joint '{name}'", f"expected one of joints{hint}")
+            return None
+        return name
 
     # The tree.
 
@@ -268,6 +420,7 @@ class _File:
         parents = np.array([-1] + [index[str(self.joints[joint].parent)] for joint in order[1:]], np.int32)
         parents.flags.writeable = False
         pairs = {tuple(sorted((index[a] - 1, index[b] - 1))) for a, b in self.pairs.items()}
+        examples = self._examples(order)
         return Skeleton(
             name=self.name or "",
             joints=tuple(order),
@@ -277,7 +430,14 @@ class _File:
             sampling=self.sampling,
             text=text,
             description=self.description,
+            examples=examples,
         )
+
+    def _check_usual(self, skeleton: Skeleton) -> None:
+        if skeleton.sampling.usual and not _has_usual(skeleton):
+            place = self.top["sampling"].entries["usual"]
+            wrong = "neither a joint nor the view has usual ranges"
+            self.faults.add(place, "sampling.usual", wrong, "expected usual at a joint, or 0")
 
     def _check_camera(self, skeleton: Skeleton) -> None:
         if fault := _camera_fault(skeleton):
@@ -287,6 +447,11 @@ class _File:
         ranges = [joint.range for joint in self.joints.values() if joint.range is not None]
         bounds = [bound for range_ in ranges for bound in (*range_.first, *range_.second)]
         return all(abs(bound) <= 6.3 for bound in bounds) and any(bound % 1 != 0 for bound in bounds)
+
+
+def _has_usual(skeleton: Skeleton) -> bool:
+    view = any(getattr(skeleton.sampling, key) for key in USUAL_VIEW)
+    return view or any(any(range_.usual) for range_ in skeleton.ranges)
 
 
 def _camera_fault(skeleton: Skeleton) -> tuple[str, str] | None:
@@ -306,6 +471,10 @@ def with_sampling(skeleton: Skeleton, **changes: Any) -> Skeleton:
         given[key], fault = _sampling_value(key, value)
         if fault:
             lines.append(f"{key}: {fault}")
+    if not lines and given.get("usual") and not _has_usual(skeleton):
+        lines.append("usual: neither a joint of the skeleton nor its view has usual ranges; expected 0")
+    if not lines and given.get("angles") == "tree" and skeleton.examples is None:
+        lines.append("angles: the skeleton has no examples; expected independent, or what posesynth fit writes")
     if not lines:
         changed = replace(skeleton, sampling=replace(skeleton.sampling, **given))
         if not (fault_ := _camera_fault(changed)):
@@ -316,6 +485,8 @@ def with_sampling(skeleton: Skeleton, **changes: Any) -> Skeleton:
 
 def _sampling_value(key: str, value: Any) -> tuple[object, str]:
     """A field of `Sampling` as the file's numbers are, so that one meaning has one digest; what is wrong with it."""
+    if key == "angles":
+        return value, "" if value in DRAWS else f"is {shown(value)}; expected {listed(DRAWS, 'or')}"
     if key == "symmetric_lengths":
         return value, "" if isinstance(value, bool) else f"is {shown(value)}; expected True or False"
     if key in SCALARS:
@@ -325,12 +496,12 @@ def _sampling_value(key: str, value: Any) -> tuple[object, str]:
         return float(value) + 0.0, "" if limit.holds(
             value
         ) else f"{value:g} is out of bounds; {limit.expected_number()}"
-    if key not in (*VIEW, "distance"):
+    if key not in (*VIEW, *USUAL_VIEW, "distance"):
         known = [f.name for f in fields(Sampling)]
         return value, f"is unknown; expected {listed(known, 'or')}{did_you_mean(key, known)}"
-    if value is None and key == "distance":
+    if value is None and key not in VIEW:
         return None, ""
-    limit = VIEW.get(key, DISTANCE)
+    limit = VIEW.get(key.removeprefix("usual_"), DISTANCE)
     if not isinstance(value, (tuple, list)) or len(value) != 2 or not all(map(_is_real, value)):
         return value, f"is {shown(value)}; {limit.expected_range()}"
     low, high = (float(bound) + 0.0 for bound in value)
@@ -348,75 +519,13 @@ def skeleton_of(text: object, sampling: object, source: str) -> Skeleton:
     """
     if not isinstance(text, str) or not text:
         raise InputError(f"{source}: skeleton: has no YAML text; expected one read by load_skeleton")
-    names = [f.name for f in fields(Sampling)]
-    if not isinstance(sampling, Mapping) or sorted(sampling) != sorted(names):
+    names = [f.name for f in fields(Sampling) if f.name not in LATER]
+    if not isinstance(sampling, Mapping) or sorted(set(sampling) - set(LATER)) != sorted(names):
         raise InputError(f"{source}: sampling: is {shown(sampling)}; expected {', '.join(names)}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whoever loaded the skeleton first was warned
         skeleton = parse_skeleton(text, source)
     try:
-        return with_sampling(skeleton, **sampling)
+        return with_sampling(skeleton, **{**LATER, **sampling})
     except InputError as error:
         raise InputError(*(f"{source}: sampling.{line}" for line in error.lines)) from None
-
-
-def with_ranges(text: str, changes: Mapping[str, Mapping[str, Range]]) -> str:
-    """`text` with new ranges, all else as it was, comments included.
-
-    ``changes[joint][key]`` is the new (low, high) of that joint's theta, phi, flexion, abduction (degrees) or
-    length; six digits are written.  A joint written as a mirror stays one: what is asked for it is mirrored
-    back, and its source gets the narrowest range that holds all that is asked for the two.
-
-    Raises `InputError` if the result is not a valid skeleton, and `KeyError` for a joint or an angle that `text`
-    does not have.
-    """
-    text = text.removeprefix("\ufeff")
-    parse_skeleton(text, "<skeleton>")
-    tree = read_yaml(text, Faults("<skeleton>"), MAX_JOINTS)
-    assert tree is not None
-    joints = tree.entries["joints"].entries
-    edits: list[tuple[int, int, str]] = []
-    for joint, ranges in _changes_of_sources(joints, changes).items():
-        for key, (low, high) in ranges.items():
-            bounds = (f"{low:.6g}", f"{high:.6g}")
-            if key == "length" and key not in joints[joint].entries:
-                edits.append(_insertion(text, joints[joint], "length: [{}, {}]".format(*bounds)))
-                continue
-            for item, bound in zip(joints[joint].entries[key].items, bounds, strict=True):
-                edits.append((item.start, item.end, bound))
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
-    parse_skeleton(text, "<changed skeleton>")
-    return text
-
-
-def _changes_of_sources(
-    joints: Mapping[str, Node], changes: Mapping[str, Mapping[str, Range]]
-) -> dict[str, dict[str, Range]]:
-    """The changes, with those of mirrors handed to the joints they mirror."""
-    merged: dict[str, dict[str, Range]] = {}
-    for joint, ranges in changes.items():
-        mirror = joints[joint].entries.get("mirror")
-        for key, asked in ranges.items():
-            if mirror is not None and key in ("phi", "abduction"):
-                asked = mirrored_second("spherical" if key == "phi" else "flexion", asked)
-            source = merged.setdefault(mirror.text if mirror is not None else joint, {})
-            source[key] = _hull(source[key], asked, turns=key not in ("theta", "length")) if key in source else asked
-    return merged
-
-
-def _hull(a: Range, b: Range, turns: bool) -> Range:
-    """The narrowest range that holds both; angles that turn are first brought next to each other."""
-    shift = 360.0 * round((sum(a) - sum(b)) / 720.0) if turns else 0.0
-    low, high = min(a[0], b[0] + shift), max(a[1], b[1] + shift)
-    if turns and high - low > 360.0:
-        return (low + high) / 2 - 180.0, (low + high) / 2 + 180.0
-    return low, high
-
-
-def _insertion(text: str, entry: Node, new: str) -> tuple[int, int, str]:
-    """The edit that adds a key in front of the entry's first angle."""
-    key = next(place for name, place in entry.keys.items() if name in ANGLES)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    after = ", " if text[entry.start] == "{" else newline + " " * (key.column - 1)
-    return key.start, key.start, new + after

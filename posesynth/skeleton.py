@@ -2,8 +2,8 @@
 
 Edge ``e`` is the bone from ``parents[e + 1]`` to joint ``e + 1``.  A bone's two
 angles are given in the *upright* animal's axes (``frame = "world"``) or in the
-frame carried down the tree by its parent bone (``frame = "parent"``); see
-docs/conventions.md.
+frame carried down the tree by its parent bone (``frame = "parent"``) or by one
+further up, named by its joint; see docs/conventions.md.
 """
 
 import hashlib
@@ -24,6 +24,30 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
+class Given:
+    """A range that depends on another angle: linear between the angles of `at`, constant beyond the first and the last.
+
+    ``bone``: whose angle, "parent" for the parent bone, or "own" for the first angle of the same bone.  ``angle``: its
+    name, "theta", "phi", "flexion" or "abduction".  ``at``: degrees, ascending; ``ranges``: the range at each.
+    """
+
+    bone: str
+    angle: str
+    at: tuple[float, ...]
+    ranges: tuple[Range, ...]
+
+    @property
+    def which(self) -> int:
+        """0 for a bone's first angle, 1 for its second."""
+        return int(self.angle in ("phi", "abduction"))
+
+    @property
+    def hull(self) -> Range:
+        """The range that holds all of them."""
+        return min(low for low, _ in self.ranges), max(high for _, high in self.ranges)
+
+
+@dataclass(frozen=True)
 class EdgeRange:
     """What one bone may do.  Angles in degrees, length in any unit (poses are normalised).
 
@@ -31,6 +55,9 @@ class EdgeRange:
     ``second`` is phi (from x towards y).
     ``angles = "flexion"``: ``first`` is flexion (about the frame's lateral x axis) and
     ``second`` is abduction (about the y axis that flexion has turned).
+    ``first_given``, ``second_given``: the range as it depends on another angle, or None; ``first`` and ``second`` are
+    then the hull of it.  ``first_usual``, ``second_usual``: the part of the range where the angle mostly is, or None.
+    ``frame``: "world", "parent", or the joint at the end of the bone that carries it.
     """
 
     frame: str
@@ -38,6 +65,20 @@ class EdgeRange:
     first: Range
     second: Range
     length: Range
+    first_given: Given | None = None
+    second_given: Given | None = None
+    first_usual: Range | None = None
+    second_usual: Range | None = None
+
+    @property
+    def usual(self) -> tuple[Range | None, Range | None]:
+        """Where each of the two angles mostly is."""
+        return self.first_usual, self.second_usual
+
+    @property
+    def given(self) -> tuple[Given | None, Given | None]:
+        """What each of the two angles depends on."""
+        return self.first_given, self.second_given
 
     @property
     def angle_names(self) -> tuple[str, str]:
@@ -54,6 +95,10 @@ class Sampling:
     ``distance``: range of the camera's distance from the root in units of the longest edge
     (perspective), or None (orthographic).  ``noise``: standard deviation added to P2D, same unit.
     ``missing``: probability that a joint is not seen.
+    ``angles``: "independent", each angle uniform in its range, or "tree", each bone's angles as the skeleton's
+    examples have them beside its parent's.
+    ``usual``: probability that all angles of a pose lie where they usually are, for bones that name such ranges, and
+    that its view does, too, as far as ``usual_yaw``, ``usual_pitch`` and ``usual_roll`` name one (None: any).
     """
 
     symmetric_lengths: bool = True
@@ -63,6 +108,28 @@ class Sampling:
     distance: Range | None = None
     noise: float = 0.0
     missing: float = 0.0
+    angles: str = "independent"
+    usual: float = 0.0
+    usual_yaw: Range | None = None
+    usual_pitch: Range | None = None
+    usual_roll: Range | None = None
+
+    def values(self) -> dict[str, Any]:
+        """Field -> value, as sets and models keep it; and those that came later where they matter."""
+        values = asdict(self)
+        later = {"angles": "independent", "usual": 0.0, "usual_yaw": None, "usual_pitch": None, "usual_roll": None}
+        return {key: value for key, value in values.items() if key not in later or value != later[key]}
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Poses that show which angles go together.
+
+    ``edges``: those whose angles are known.  ``angles``: (poses, len(edges), 2) degrees, in the frames of the ranges.
+    """
+
+    edges: tuple[int, ...]
+    angles: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +141,7 @@ class Skeleton:
     ``ranges``: E entries, edge e ends at joint e + 1.
     ``symmetric``: pairs of edge indices that are each other's mirror image.
     ``text``: the YAML it was read from, whole, comments included; ``description``: one line for people, or "".
+    ``examples``: poses that `sampling.angles` "tree" learns from, or None.
     """
 
     name: str
@@ -84,6 +152,7 @@ class Skeleton:
     sampling: Sampling = field(default_factory=Sampling)
     text: str = field(default="", repr=False)
     description: str = field(default="", repr=False)
+    examples: Examples | None = field(default=None, repr=False)
 
     @property
     def edges(self) -> int:
@@ -100,6 +169,13 @@ class Skeleton:
             far.append(far[parent] + (longest / max(longest, surely) if longest > 0 else 0.0))
         return max(far)
 
+    def carrier(self, edge: int) -> int:
+        """The edge whose frame the angles of `edge` are given in, -1 for the upright animal's axes."""
+        frame = self.ranges[edge].frame
+        if frame == "world":
+            return -1
+        return (int(self.parents[edge + 1]) if frame == "parent" else self.joints.index(frame)) - 1
+
     def with_sampling(self, **changes: Any) -> "Skeleton":
         """The same skeleton, sampled otherwise: ``skeleton.with_sampling(noise=0.02, distance=(6, 30))``.
 
@@ -113,13 +189,20 @@ class Skeleton:
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of all that decides the samples: two texts with one meaning share it."""
-        meaning = {
+        # What says nothing new is left out: a skeleton keeps its digest when the format grows.
+        usual = self.sampling.usual > 0
+        meaning: dict[str, Any] = {
             "joints": self.joints,
             "parents": self.parents.tolist(),
-            "ranges": [asdict(r) for r in self.ranges],
+            "ranges": [
+                {key: value for key, value in asdict(r).items() if value is not None and (usual or "usual" not in key)}
+                for r in self.ranges
+            ],
             "symmetric": self.symmetric,
-            "sampling": asdict(self.sampling),
+            "sampling": self.sampling.values(),
         }
+        if self.sampling.angles == "tree" and self.examples is not None:
+            meaning["examples"] = [self.examples.edges, self.examples.angles.tolist()]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 

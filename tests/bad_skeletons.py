@@ -174,7 +174,9 @@ whole(
 )  # fmt: skip
 joint("key of a joint", "ear: {parent: head, theta", "ear: {parent: head, thet: [0, 1], theta", "9:23", "ear.thet",
       "unknown key", "did you mean 'theta'?")  # fmt: skip
-joint("frame of a joint", "frame: parent", "frame: local", "10:30", "eye.frame", "'local'", "world or parent")
+joint(
+    "frame of a joint", "frame: parent", "frame: local", "10:30", "eye.frame", "'local'", "expected world, parent, or"
+)
 
 # Mirrors and pairs.
 joint(

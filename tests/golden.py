@@ -41,11 +41,32 @@ sampling:
   missing: 0.2
 """
 
+# The same for angles that depend on others: tables, a frame further up, usual ranges, examples.
+EVERY_DEPENDENCE = """\
+posesynth: 1
+name: every_dependence
+root: root
+joints:
+  a: {parent: root, flexion: [90, 210], abduction: {given: flexion, at: {100: [0, 10], 170: [-9, 30], 200: [-20, 40]}},
+      usual: {flexion: [150, 200]}}
+  b: {parent: a, frame: parent, theta: {given: parent.flexion, at: {90: [60, 150], 150: [0, 150]}}, phi: [-135, -45]}
+  c: {parent: b, frame: a, flexion: [-180, 180], abduction: {given: parent.phi, at: {-90: [0, 9], 0: [-9, 9]}}}
+  d: {mirror: a}
+  e: {mirror: b}
+sampling: {angles: tree, usual: 0.3, view: {usual: {yaw: [0, 90], pitch: [-20, 9], roll: [1, 2]}}}
+examples:
+  joints: [a, b, d, e]
+  angles:
+  - [100, 5, 110, -90, 200, -20, 10, 260]
+  - [200, 20, 10, -80, 180, 3, 60, 270]
+"""
+
 
 def golden_skeletons() -> dict[str, Skeleton]:
-    """The shipped skeletons, and the one above."""
+    """The shipped skeletons, and those above."""
     shipped = {name: load_skeleton(name) for name in builtin_skeletons()}
-    return shipped | {"every_option": parse_skeleton(EVERY_OPTION, "golden.py")}
+    made = (parse_skeleton(text, "golden.py") for text in (EVERY_OPTION, EVERY_DEPENDENCE))
+    return shipped | {skeleton.name: skeleton for skeleton in made}
 
 
 def samples_digest(skeleton: Skeleton, count: int = COUNT, start: int = 0) -> str:

@@ -5,12 +5,14 @@ but the `Skeleton` it reads.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.skeleton import EdgeRange, Skeleton
+from posesynth.skeleton import EdgeRange, Given, Skeleton
 
 Array = NDArray[np.float64]
 POSE, VIEW, CAMERA, NOISE, MISSING = range(5)
@@ -70,8 +72,36 @@ def turn(edge: EdgeRange, first: float, second: float) -> Array:
 
 def given_in(skeleton: Skeleton, e: int, frames: list[Array]) -> Array:
     """The frame the angles of edge e are given in; `frames` are those that the edges before it carry."""
-    parent = int(skeleton.parents[e + 1])
-    return frames[parent - 1] if skeleton.ranges[e].frame == "parent" and parent > 0 else np.eye(3)
+    frame = skeleton.ranges[e].frame
+    if frame == "world":
+        return np.eye(3)
+    joint = int(skeleton.parents[e + 1]) if frame == "parent" else skeleton.joints.index(frame)
+    return frames[joint - 1] if joint > 0 else np.eye(3)
+
+
+def range_at(given: Given, angle: float) -> tuple[float, float]:
+    """The range that a table has at an angle of the bone it depends on, degrees."""
+    rows = list(zip(given.at, given.ranges, strict=True))
+    if angle <= rows[0][0]:
+        return rows[0][1]
+    for (a, (low, high)), (b, (next_low, next_high)) in pairwise(rows):
+        if angle <= b:
+            share = (angle - a) / (b - a)
+            return low + share * (next_low - low), high + share * (next_high - high)
+    return rows[-1][1]
+
+
+def draw_angles(skeleton: Skeleton, u: Callable[[int, int], float]) -> Array:
+    """(E, 2) angles in degrees; ``u(e, which)`` in [0, 1] says where in its range each lies, parents first."""
+    angles = np.zeros((skeleton.edges, 2))
+    for e, edge in enumerate(skeleton.ranges):
+        for which, hull in enumerate((edge.first, edge.second)):
+            given = edge.given[which]
+            if given is not None:
+                bone = int(skeleton.parents[e + 1]) - 1 if given.bone == "parent" else e
+                hull = range_at(given, angles[bone, 0 if given.angle in ("theta", "flexion") else 1])
+            angles[e, which] = hull[0] + u(e, which) * (hull[1] - hull[0])
+    return angles
 
 
 def spherical(bone: Array) -> tuple[float, float, float]:
@@ -136,15 +166,7 @@ def sample(skeleton: Skeleton, seed: int, index: int) -> Sample:
     def between(limits: tuple[float, float], u: float) -> float:
         return limits[0] + u * (limits[1] - limits[0])
 
-    angles = np.array(
-        [
-            [
-                math.radians(between(edge.first, closed_below(draw(POSE, 2 * e)))),
-                math.radians(between(edge.second, closed_below(draw(POSE, 2 * e + 1)))),
-            ]
-            for e, edge in enumerate(skeleton.ranges)
-        ]
-    )
+    angles = np.radians(draw_angles(skeleton, lambda e, which: closed_below(draw(POSE, 2 * e + which))))
     classes = length_classes(skeleton)
     drawn = {}
     for e in range(edges):  # the first edge of a class speaks for it

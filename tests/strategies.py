@@ -38,9 +38,9 @@ def _text(range_: Range) -> str:
 def skeleton_texts(draw: st.DrawFn, max_joints: int = 24, sampling: bool = False) -> str:
     """YAML of a valid skeleton with 2 to `max_joints` joints.
 
-    Chains, stars and random trees; both frames; both kinds of angles; mirrors and pairs by hand; entries in any
-    order.  With `sampling`, also views, perspective, noise and missing joints; without, the paper's sampling but
-    for ``symmetric_lengths``.
+    Chains, stars and random trees; both frames and those of bones further up; both kinds of angles, in ranges and
+    in tables over another angle; mirrors and pairs by hand; entries in any order.  With `sampling`, also views,
+    perspective, noise and missing joints; without, the paper's sampling but for ``symmetric_lengths``.
     """
     count = draw(st.integers(1, max_joints - 1))
     shape = draw(st.sampled_from(["tree", "tree", "chain", "star"]))
@@ -49,13 +49,17 @@ def skeleton_texts(draw: st.DrawFn, max_joints: int = 24, sampling: bool = False
     entries: dict[str, str] = {}
     pairs: list[tuple[str, str]] = []
     lengths = draw(st.sampled_from([USUAL[:1], USUAL, LENGTHS]))
+    above: dict[str, list[str]] = {"root": []}  # joint -> those between it and the root, itself first
+    kinds: dict[str, tuple[str, str]] = {}
     while len(entries) < count:
         name = f"j{len(entries)}"
         place = {"chain": len(names) - 1, "star": 0}.get(shape)
         parent = names[draw(st.integers(0, len(names) - 1)) if place is None else place]
         # The first edge can be long, so that not every length is 0.
         length = draw(st.sampled_from(lengths)) if entries else USUAL[0]
-        entries[name] = _entry(draw, parent, length)
+        kinds[name] = draw(st.sampled_from([("theta", "phi"), ("flexion", "abduction")]))
+        above[name] = [name, *above[parent]]
+        entries[name] = _entry(draw, parent, length, kinds[name], kinds.get(parent), above[parent])
         names.append(name)
         if len(entries) == count or (twin := draw(st.sampled_from(["", "", "mirror", "pair"]))) == "":
             continue
@@ -64,8 +68,10 @@ def skeleton_texts(draw: st.DrawFn, max_joints: int = 24, sampling: bool = False
             entries[other_name] = f"{{mirror: {name}}}"
         else:
             other = length if shared_lengths else draw(st.sampled_from(lengths))
-            entries[other_name] = _entry(draw, parent, other)
+            entries[other_name] = _entry(draw, parent, other, kinds[name], kinds.get(parent), above[parent])
             pairs.append((name, other_name))
+        kinds[other_name] = kinds[name]
+        above[other_name] = [other_name, *(above[parent] if twin == "pair" else [])]
         names.append(other_name)
     lines = ["posesynth: 1", "name: drawn", "root: root"]
     if frame := draw(st.sampled_from(["", "world", "parent"])):
@@ -84,17 +90,30 @@ def skeleton_texts(draw: st.DrawFn, max_joints: int = 24, sampling: bool = False
     return "\n".join(lines) + "\n"
 
 
-def _entry(draw: st.DrawFn, parent: str, length: Range) -> str:
+def _entry(
+    draw: st.DrawFn, parent: str, length: Range, kind: tuple[str, str], theirs: tuple[str, str] | None, above: list[str]
+) -> str:
+    """`kind`, `theirs`: names of the angles of the bone and of its parent, None where that is the root."""
     fields = {"parent": parent}
-    if frame := draw(st.sampled_from(["", "", "world", "parent"])):
+    if frame := draw(st.sampled_from(["", "", "world", "parent", *above[1:]])):
         fields["frame"] = frame
-    if draw(st.booleans()):
-        fields |= {"theta": _text(draw(_thetas())), "phi": _text(draw(_turns()))}
-    else:
-        fields |= {"flexion": _text(draw(_turns())), "abduction": _text(draw(_turns()))}
+    for name in kind:
+        fields[name] = _text(draw(_thetas() if name == "theta" else _turns()))
+        givens = [f"parent.{angle}" for angle in theirs or ()] + [kind[0]] * (name == kind[1])
+        if theirs and draw(st.integers(0, 3)) == 0:
+            fields[name] = _table(draw, name, draw(st.sampled_from(givens)))
     if length != (0.0, 1.0) or draw(st.booleans()):
         fields["length"] = _text(length)
     return "{" + ", ".join(f"{key}: {value}" for key, value in fields.items()) + "}"
+
+
+def _table(draw: st.DrawFn, name: str, given: str) -> str:
+    """Ranges of an angle at two to four angles of another, no more than 180 apart."""
+    highest = 180 if "theta" in given else 300
+    at = sorted(draw(st.sets(st.integers(-60 if highest == 300 else 0, highest), min_size=2, max_size=4)))
+    bounds = [sorted(draw(st.tuples(*[st.integers(0, 180)] * 2))) for _ in at]
+    rows = ", ".join(f"{angle}: [{low}, {high}]" for angle, (low, high) in zip(at, bounds, strict=True))
+    return f"{{given: {given}, at: {{{rows}}}}}"
 
 
 def _sampling(draw: st.DrawFn, edges: int) -> dict[str, str]:

@@ -51,9 +51,8 @@ def assert_same(a: Batch, b: Batch) -> None:
 def frames_above(skeleton: Skeleton) -> NDArray[np.int64]:
     """(E,) how many frames are carried down to each edge."""
     depth: list[int] = []
-    for e, edge in enumerate(skeleton.ranges):
-        parent = int(skeleton.parents[e + 1])
-        depth.append(1 + depth[parent - 1] if edge.frame == "parent" and parent > 0 else 0)
+    for e in range(skeleton.edges):
+        depth.append(1 + depth[skeleton.carrier(e)] if skeleton.carrier(e) >= 0 else 0)
     return np.array(depth)
 
 
@@ -219,9 +218,7 @@ def leaks(skeleton: Skeleton, o_up: NDArray[np.float32]) -> tuple[int, int]:
     frames: list[list[tuple[NDArray[np.float64], float]]] = []  # for each edge: frames it may carry, their error
     outside = judged = 0
     for e, edge in enumerate(skeleton.ranges):
-        parent = int(skeleton.parents[e + 1])
-        carried = edge.frame == "parent" and parent > 0
-        given_in = frames[parent - 1] if carried else [(np.eye(3), 0.0)]
+        given_in = frames[skeleton.carrier(e)] if skeleton.carrier(e) >= 0 else [(np.eye(3), 0.0)]
         # A bone of length 0 tells no direction, and one at a pole no frame: nothing is known below.
         known = bool(given_in) and o_up[e, 0] > 0 and all(error < 1e-3 for _, error in given_in)
         mine = []

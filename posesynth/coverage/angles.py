@@ -38,8 +38,8 @@ def carried(edge: EdgeRange, first: Array, second: Array) -> Array:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def excess(values: Array, given: Range) -> Array:
-    """Degrees by which angles lie outside a range: negative below it, positive above it, 0 inside."""
+def excess(values: Array, given: Range | tuple[Array, Array]) -> Array:
+    """Degrees by which angles lie outside a range, or each its own: negative below it, positive above it, 0 inside."""
     low, high = given
     off = (values - (low + high) / 2 + 180) % 360 - 180
     return np.sign(off) * np.maximum(np.abs(off) - (high - low) / 2, 0)
@@ -68,7 +68,7 @@ def _principal(skeleton: Skeleton, directions: Array) -> tuple[Array, Array]:
     frames: list[Array] = []
     for e, edge in enumerate(skeleton.ranges):
         direction = directions[:, e]
-        outer = frames[carrier(skeleton, e)] if carrier(skeleton, e) >= 0 else None
+        outer = frames[skeleton.carrier(e)] if skeleton.carrier(e) >= 0 else None
         if outer is not None:
             direction = np.einsum("tji,tj->ti", outer, direction)
         x, y, z = direction.T
@@ -81,8 +81,3 @@ def _principal(skeleton: Skeleton, directions: Array) -> tuple[Array, Array]:
         frame = carried(edge, first[:, e], second[:, e])
         frames.append(frame if outer is None else outer @ frame)
     return first, second
-
-
-def carrier(skeleton: Skeleton, edge: int) -> int:
-    """The edge whose frame this edge's angles are given in, or -1 for the upright axes."""
-    return int(skeleton.parents[edge + 1]) - 1 if skeleton.ranges[edge].frame == "parent" else -1

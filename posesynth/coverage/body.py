@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.coverage.angles import carried, carrier, principal_angles, weights
+from posesynth.coverage.angles import carried, principal_angles, weights
 from posesynth.coverage.joint_map import JointMap, Pair, bind
 from posesynth.errors import InputError
 from posesynth.motion import Motion
@@ -137,7 +137,7 @@ def _edges_to(skeleton: Skeleton, joint: int) -> set[int]:
 
 def _outermost(skeleton: Skeleton, edge: int) -> int:
     """The edge in the upright axes whose frame, by way of others or none, this edge is given in."""
-    while (outer := carrier(skeleton, edge)) >= 0:
+    while (outer := skeleton.carrier(edge)) >= 0:
         edge = outer
     return edge
 
@@ -180,7 +180,7 @@ def _directions(skeleton: Skeleton) -> Array:
     """(E, 3) bones of the pose in the middle of all ranges."""
     frames: list[Array] = []
     for e, edge in enumerate(skeleton.ranges):
-        outer = frames[carrier(skeleton, e)] if carrier(skeleton, e) >= 0 else np.eye(3)
+        outer = frames[skeleton.carrier(e)] if skeleton.carrier(e) >= 0 else np.eye(3)
         frames.append(outer @ carried(edge, np.array(sum(edge.first) / 2), np.array(sum(edge.second) / 2)))
     return np.array([frame[:, 2] for frame in frames])
 

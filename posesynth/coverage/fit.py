@@ -13,7 +13,7 @@ from posesynth.coverage.joint_map import JointMap
 from posesynth.coverage.measure import ANGLE_NAMES, gather
 from posesynth.errors import InputError
 from posesynth.motion import Motion
-from posesynth.schema import with_ranges
+from posesynth.schema_edits import with_ranges
 from posesynth.skeleton import EdgeRange, Range, Skeleton
 
 Array = NDArray[np.float64]
@@ -32,9 +32,9 @@ def fit(
     Each bone's ranges are the smallest in which at least `quantile` of its frames lie with both angles,
     widened by `margin` degrees at either end.  A symmetric pair gets one range, of the left side
     and the mirrored right side, that holds the share on either side.  Bones that are not seen keep their
-    range, and every bone its length range.  Where a line of the body tells the heading, the heading takes the swing of
-    that line's bones: their range of that angle is widened where it must be, but never narrowed, and a UserWarning
-    says so.
+    range, ranges that depend on another angle stay as they are, and so does every bone's length range.  Where a line of
+    the body tells the heading, the heading takes the swing of that line's bones: their range of that angle is widened
+    where it must be, but never narrowed, and a UserWarning says so.
 
     Raises InputError as `measure` does, or for a `quantile` outside (0, 1] or a `margin` outside [0, 180].
     """
@@ -97,10 +97,14 @@ def fitted_ranges(
             a = _hull(a, edge.first)
         elif which == 1:
             b = _hull(b, edge.second)
-        ranges[skeleton.joints[e + 1]] = {names[0]: a, names[1]: b}
+        free = [given is None for given in edge.given]
+        fitted = {name: range_ for name, range_, f in zip(names, (a, b), free, strict=True) if f}
+        if not fitted:
+            continue
+        ranges[skeleton.joints[e + 1]] = fitted
         if e in twins:
             low, high = (float(end) for end in _mirror(edge, np.array(b[::-1])))
-            ranges[skeleton.joints[twins[e] + 1]] = {names[0]: a, names[1]: (low, high)}
+            ranges[skeleton.joints[twins[e] + 1]] = {**fitted, **({names[1]: (low, high)} if free[1] else {})}
     return ranges
 
 

@@ -12,6 +12,7 @@ from posesynth.coverage.body import Heading, Poses, heading, poses
 from posesynth.coverage.joint_map import JointMap
 from posesynth.coverage.readings import read_angles
 from posesynth.errors import InputError
+from posesynth.limits import limits
 from posesynth.motion import Motion
 from posesynth.skeleton import EdgeRange, Range, Skeleton
 
@@ -33,7 +34,11 @@ class Leak:
 
 @dataclass(frozen=True)
 class AngleCoverage:
-    """One angle of one bone.  ``real``: quantiles 0.01, 0.50, 0.99 in degrees, on the turn nearest ``given``."""
+    """One angle of one bone.
+
+    ``given``: its range; where that depends on another angle, the whole of it.  ``real``: quantiles 0.01, 0.50, 0.99 in
+    degrees, on the turn nearest ``given``.
+    """
 
     name: str
     given: Range
@@ -121,7 +126,7 @@ def measure(skeleton: Skeleton, motions: Sequence[Motion], joint_map: JointMap |
         if not len(a):
             unseen.append(skeleton.joints[e + 1])
             continue
-        out = _outside(edge, a, b)
+        out = _outside(skeleton, e, first[seen_here], second[seen_here])
         inside[seen_here, e] = (out[0] == 0) & (out[1] == 0)
         edges.append(
             EdgeCoverage(
@@ -162,10 +167,17 @@ def gather(skeleton: Skeleton, motions: Sequence[Motion], joint_map: JointMap | 
     return seen
 
 
-def _outside(edge: EdgeRange, first: Array, second: Array) -> tuple[Array, Array]:
-    """Signed degrees outside each range, 0 within the tolerance."""
-    out = (excess(first, edge.first), excess(second, edge.second))
-    arcs = (np.abs(o) * w for o, w in zip(out, weights(edge, first, second), strict=True))
+def _outside(skeleton: Skeleton, e: int, first: Array, second: Array) -> tuple[Array, Array]:
+    """Signed degrees outside the two ranges of edge e, 0 within the tolerance; first, second: (T, E) of all bones.
+
+    Where the angle that a range depends on is not known, the whole range counts.
+    """
+    edge, out = skeleton.ranges[e], []
+    for which, (angle, hull) in enumerate(((first, edge.first), (second, edge.second))):
+        low, high = limits(skeleton, e, which, first, second)
+        low, high = np.where(np.isfinite(low), low, hull[0]), np.where(np.isfinite(high), high, hull[1])
+        out.append(excess(angle[:, e], (low, high)))
+    arcs = (np.abs(o) * w for o, w in zip(out, weights(edge, first[:, e], second[:, e]), strict=True))
     return tuple(np.where(arc > TOLERANCE, o, 0.0) for o, arc in zip(out, arcs, strict=True))  # type: ignore[return-value]
 
 

@@ -10,7 +10,7 @@ on it tell which of them was drawn.
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.coverage.angles import carrier, excess, principal_angles, weights
+from posesynth.coverage.angles import excess, principal_angles, weights
 from posesynth.skeleton import EdgeRange, Skeleton
 
 Array = NDArray[np.float64]
@@ -46,7 +46,7 @@ def _best_reading(skeleton: Skeleton, first: Array, second: Array) -> tuple[Arra
     beyond = np.zeros((2, *first.shape))  # cost of all that hangs on an edge, by the state of its frame
     over: dict[tuple[int, int], NDArray[np.bool_]] = {}
     for e in reversed(edges):
-        edge, outer = skeleton.ranges[e], carrier(skeleton, e)
+        edge, outer = skeleton.ranges[e], skeleton.carrier(e)
         for state in (0, 1) if outer >= 0 else (0,):
             cost = _outside(edge, *_twin(edge, first[:, e], second[:, e], state, False)) + beyond[state, :, e]
             over[e, state] = np.zeros(len(first), dtype=bool)
@@ -59,7 +59,7 @@ def _best_reading(skeleton: Skeleton, first: Array, second: Array) -> tuple[Arra
     first, second = first.copy(), second.copy()
     states = np.zeros(first.shape, dtype=np.int64)
     for e in edges:
-        edge, outer = skeleton.ranges[e], carrier(skeleton, e)
+        edge, outer = skeleton.ranges[e], skeleton.carrier(e)
         inner = states[:, outer] if outer >= 0 else np.zeros(len(first), dtype=np.int64)
         chosen = np.where(inner == 0, over[e, 0], over[e, 1] if outer >= 0 else False)
         for state in (0, 1):

@@ -5,7 +5,7 @@ alone.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -66,7 +66,7 @@ class Plan:
             faults.append(f"n: is {self.n}; expected at least the {len(self.ancestry.initial)} poses it begins with")
         if faults:
             raise InputError(*faults)
-        rebuilt = skeleton_of(self.skeleton.text, asdict(self.skeleton.sampling), "skeleton")
+        rebuilt = skeleton_of(self.skeleton.text, self.skeleton.sampling.values(), "skeleton")
         if rebuilt.digest != self.skeleton.digest:
             raise InputError("skeleton: differs from its own YAML text; expected one read by load_skeleton")
 
@@ -159,7 +159,7 @@ class Plan:
             "posesynth": FORMAT,
             "stream_version": self.stream_version,
             "skeleton": self.skeleton.text,
-            "sampling": plain_json(asdict(self.skeleton.sampling)),
+            "sampling": plain_json(self.skeleton.sampling.values()),
             "skeleton_digest": self.skeleton.digest,
             "joints": list(self.skeleton.joints),
             "parents": [int(parent) for parent in self.skeleton.parents],
