@@ -37,9 +37,9 @@ ACROBATICS = (  # the person's thighs up to a split and behind the trunk, straig
 
 def adaptation() -> None:
     """The shipped `dog` model, and a skeleton whose trunk may also rear up to 70 degrees further; the shipped `human`
-    model, and one that folds, arches and splits like an acrobat: P-MPJPE as a share of the longest edge, noise-free, on
-    poses inside the old ranges and on those that leave them by more than 5 degrees; batches of 500, a run of its own for each
-    number of steps, with the model's weights to begin with (learning rate 3e-4) and without (1e-3)."""
+    model, and one that folds, arches and splits like an acrobat: P-MPJPE as a share of the longest edge, noise-free,
+    on poses inside the old ranges and on those that leave them by more than 5 degrees; batches of 500, a run of its
+    own for each number of steps, with the model's weights to begin with (learning rate 3e-4) and without (1e-3)."""
     for name, changes in (("dog", REARING), ("human", ACROBATICS)):
         print(name)
         _adapt(name, changes)
