@@ -56,7 +56,7 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one method on one action or sequence, or their "mean" or "all".
+    """The figures of one method on one action or sequence, or of all of them.
 
     frames: how many were shown.  failed: how many of them got no finite 3D, and are in no mean.  figures: column -> mm,
     or a share in [0, 1]; None where nothing could be measured.
@@ -279,7 +279,8 @@ def _figure(column: str, predicted: Array, truth: Array, errors: Array, names: S
 def _row(of: str, method: str, columns: Sequence[str], parts: Sequence[dict[str, Array]]) -> Row:
     values = {column: np.concatenate([part[column] for part in parts]) for column in columns}
     failed = ~np.isfinite(next(iter(values.values())))
-    means = {column: float(each[~failed].mean()) if (~failed).any() else None for column, each in values.items()}
+    known = {column: each[np.isfinite(each)] for column, each in values.items()}
+    means = {column: float(each.mean()) if len(each) else None for column, each in known.items()}
     return Row(of, method, len(failed), int(failed.sum()), means)
 
 

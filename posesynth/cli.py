@@ -602,9 +602,11 @@ def coverage(
 @click.argument("motions", nargs=-1, required=True, metavar="MOTION...")
 @click.option("--map", "joint_map", metavar="MAP", help="A joint map: a file, or a shipped one's name.")
 @click.option("--asf", help="The skeleton of AMC files.  Default: the .asf beside them.")
-@click.option("--poses", type=Size(least=2), default=256, show_default=True, help="Example poses to take.")
+@click.option("--poses", type=Size(least=2), help="Example poses to take.  Default: 256, or what a file can hold.")
 @click.option("--out", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The new YAML.")
-def fit(skeleton: str, motions: tuple[str, ...], joint_map: str | None, asf: str | None, poses: int, out: Path) -> None:
+def fit(
+    skeleton: str, motions: tuple[str, ...], joint_map: str | None, asf: str | None, poses: int | None, out: Path
+) -> None:
     """Learn from example poses which angles go together along the tree.
 
     Writes the skeleton with the examples, sampled by them (sampling.angles: tree).  The ranges stay as they are;

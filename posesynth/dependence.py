@@ -101,14 +101,18 @@ def _view(skeleton: Skeleton) -> NDArray[np.float32]:
     """The usual view as shares of the whole, in the order of its words."""
     sampling = skeleton.sampling
     parts = []
-    for whole, usual, scale in (
-        (sampling.yaw, sampling.usual_yaw, 1.0),
-        (sampling.roll, sampling.usual_roll, 1.0),
-        (sampling.pitch, sampling.usual_pitch, None),
+    for whole, usual, sine in (
+        (sampling.yaw, sampling.usual_yaw, float),
+        (sampling.roll, sampling.usual_roll, float),
+        (sampling.pitch, sampling.usual_pitch, _sine),
     ):
-        low, high, start, end = (_sine(bound) if scale is None else bound for bound in (*whole, *(usual or whole)))
+        turn = 360.0 * round((sum(whole) - sum(usual or whole)) / 720.0)
+        part = [min(max(bound + turn, whole[0]), whole[1]) for bound in usual or whole]
+        if part[0] == part[1] and usual and usual[0] < usual[1]:
+            part = list(whole)  # nothing of the usual view is asked for
+        low, high, start, end = (sine(bound) for bound in (*whole, *part))
         parts.append([(bound - low) / (high - low) if high > low else 0.0 for bound in (start, end)])
-    return np.clip(np.array(parts, np.float32), 0, 1)
+    return np.array(parts, np.float32)
 
 
 def _sine(degrees: float) -> float:
@@ -181,8 +185,8 @@ def _mirror_image(skeleton: Skeleton) -> NDArray[np.int64] | None:
     for e in examples.edges:
         ours, theirs = skeleton.ranges[e], skeleton.ranges[image[e]]
         low, high = mirrored_second(theirs.angles, theirs.second)
-        off = (low - ours.second[0]) % 360, (high - ours.second[1]) % 360
-        alike = (ours.angles, ours.first) == (theirs.angles, theirs.first) and off == (0, 0)
+        off = max(abs((a - b + 180) % 360 - 180) for a, b in zip((low, high), ours.second, strict=True))
+        alike = (ours.angles, ours.first) == (theirs.angles, theirs.first) and off < 1e-6
         if not alike or int(image[e]) not in examples.edges:
             return None
     return image

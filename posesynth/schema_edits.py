@@ -45,9 +45,11 @@ def _bounds(range_: Node, bounds: tuple[str, str]) -> list[tuple[int, int, str]]
 
 def _cut(usual: Node, bounds: tuple[str, str]) -> tuple[str, str]:
     """What of a usual range lies within new bounds, all of these where nothing does."""
-    low = max(usual.items[0].text, bounds[0], key=float)
-    high = min(usual.items[1].text, bounds[1], key=float)
-    return (low, high) if float(low) < float(high) else bounds
+    low, high = (float(bound) for bound in bounds)
+    start, end = (float(item.text) for item in usual.items)
+    turn = 360.0 * round((low + high - start - end) / 720.0)
+    start, end = max(start + turn, low), min(end + turn, high)
+    return (f"{start:.6g}", f"{end:.6g}") if start < end else bounds
 
 
 def with_examples(text: str, joints: Sequence[str], angles: Sequence[Sequence[float]]) -> str:
@@ -65,6 +67,8 @@ def with_examples(text: str, joints: Sequence[str], angles: Sequence[Sequence[fl
     sampling = tree.entries.get("sampling")
     if sampling is None:
         lines.append("sampling: {angles: tree}")
+    elif not sampling.entries:
+        edits.append((sampling.start + 1, sampling.start + 1, "angles: tree"))  # behind the { of {}
     elif "angles" in sampling.entries:
         edits.append((sampling.entries["angles"].start, sampling.entries["angles"].end, "tree"))
     else:

@@ -199,7 +199,7 @@ class Skeleton:
                 for r in self.ranges
             ],
             "symmetric": self.symmetric,
-            "sampling": self.sampling.values(),
+            "sampling": {k: v for k, v in self.sampling.values().items() if usual or "usual" not in k},
         }
         if self.sampling.angles == "tree" and self.examples is not None:
             meaning["examples"] = [self.examples.edges, self.examples.angles.tolist()]

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ from naive import POSE, range_at, word
 from numpy.typing import NDArray
 from scipy.stats import kstest
 
-from posesynth import dependence, sample
+from posesynth import dependence, forward, sample
+from posesynth.cli import main
+from posesynth.coverage import JointMap, closeness, learn
 from posesynth.coverage.angles import principal_angles
 from posesynth.errors import InputError
+from posesynth.motion import Motion
 from posesynth.schema import parse_skeleton
 from posesynth.schema_edits import with_examples
 from posesynth.skeleton import Skeleton
@@ -285,3 +289,136 @@ def test_sampling_as_examples_needs_examples() -> None:
         parse_skeleton(LEGS + "sampling: {angles: tree}\n")
     with pytest.raises(InputError, match="no examples"):
         parse_skeleton(LEGS).with_sampling(angles="tree")
+
+
+# Usual ranges and views.
+
+
+USUAL = LEG.replace(", abduction: {given: flexion", ", usual: {flexion: [170, 190]}, abduction: {given: flexion")
+
+
+def usual_share(text: str) -> float:
+    first, _ = angles(parse_skeleton(text))
+    return float(np.mean(np.abs(first[:, 0] % 360 - 180) <= 10.001))
+
+
+def test_a_usual_pose_keeps_to_the_usual_ranges_and_the_others_go_anywhere() -> None:
+    elsewhere = 20 / 120
+    assert abs(usual_share(USUAL) - elsewhere) < 0.02
+    assert abs(usual_share(USUAL + "sampling: {usual: 0.6}\n") - (0.6 + 0.4 * elsewhere)) < 0.02
+
+
+@pytest.mark.parametrize("yaw", ["[170, 190]", "[-190, -170]"])
+def test_a_usual_view_may_be_written_on_any_turn(yaw: str) -> None:
+    text = USUAL + f"sampling: {{usual: 0.5, view: {{yaw: [90, 270], usual: {{yaw: {yaw}}}}}}}\n"
+    rotation = sample(parse_skeleton(text), stop=20_000, extras=("rotation",)).rotation
+    assert rotation is not None
+    turned = (
+        np.degrees(np.arctan2(rotation[:, 1, 0], rotation[:, 1, 1])) % 360
+    )  # of Ry Rx Rz: cos(pitch) (sin, cos) of yaw
+    assert abs((np.abs(turned - 180) <= 10.001).mean() - (0.5 + 0.5 * 20 / 180)) < 0.02
+
+
+def test_a_usual_view_that_the_view_leaves_out_does_not_count() -> None:
+    text = USUAL + "sampling: {usual: 0.5, view: {yaw: [-10, 10], usual: {yaw: [60, 90]}}}\n"
+    a, b = (sample(parse_skeleton(made), 1, 0, 300) for made in (text, text.replace(", usual: {yaw: [60, 90]}", "")))
+    assert np.abs(a.o - b.o).max() < 1e-5
+
+
+def test_what_is_usual_decides_nothing_where_no_pose_is() -> None:
+    assert parse_skeleton(USUAL).digest == parse_skeleton(LEG).digest
+    viewed = USUAL + "sampling: {usual: 0.5, view: {usual: {yaw: [0, 9]}}}\n"
+    assert parse_skeleton(viewed).with_sampling(usual=0).digest == parse_skeleton(LEG).digest
+    assert sample(parse_skeleton(USUAL), stop=9).o.tobytes() == sample(parse_skeleton(LEG), stop=9).o.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("usual: {flexion: [170, 190]}", "usual: {flexion: [170, 290]}", "not within the range"),
+        ("usual: {flexion: [170, 190]}", "usual: {theta: [17, 29]}", "unknown key"),
+        ("usual: {flexion: [170, 190]}, ", "", "neither a joint nor the view has usual ranges"),
+    ],
+)
+def test_usual_ranges_that_cannot_be_are_told(old: str, new: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        parse_skeleton((USUAL + "sampling: {usual: 0.5}\n").replace(old, new))
+
+
+# Learning them, and telling what that brings.
+
+
+def as_motion(skeleton: Skeleton, seed: int, count: int) -> Motion:
+    o_up = sample(skeleton, seed, 0, count, ("o_up",)).o_up
+    assert o_up is not None
+    return Motion(forward(o_up, skeleton).astype(np.float64), skeleton.joints)
+
+
+AHEAD = JointMap(forward="-y")  # the motion is in the upright axes already
+
+
+def test_learning_from_samples_gives_back_their_angles() -> None:
+    legs = parse_skeleton(LEGS)
+    motion = as_motion(legs, 4, 40)
+    text = learn(legs, [motion], AHEAD)
+    again = parse_skeleton(text)
+    assert again.examples is not None
+    assert again.examples.angles.shape == (40, 5, 2)
+    first, second = angles(legs, 40, 4)
+    off = again.examples.angles - np.stack([first, second], axis=-1)[:, list(again.examples.edges)]
+    assert np.abs((off + 180) % 360 - 180).max() < 0.06
+    assert text.startswith(LEGS)
+    assert len(parse_skeleton(learn(legs, [motion], AHEAD, poses=7)).examples.angles) == 7  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="has some already"):
+        learn(again, [motion], AHEAD)
+
+
+@pytest.mark.parametrize("sampling", ["sampling: {}\n", "sampling: {noise: 0.1}\n", "sampling:\n  noise: 0.1\n", ""])
+def test_examples_are_written_whatever_the_sampling_says(sampling: str) -> None:
+    made = learned(STRIDES, LEGS + sampling)
+    assert made.sampling.angles == "tree"
+    assert made.sampling.noise == (0.1 if "noise" in sampling else 0)
+
+
+def test_decimals_do_not_keep_mirror_images_from_being_learned() -> None:
+    text = LEGS.replace("phi: [-135, -45]", "phi: [-134.7, -45.3]")
+    assert dependence._mirror_image(learned(STRIDES, text)) is not None
+    assert dependence._mirror_image(learned(STRIDES, LEGS.replace("[-30, 30]", "[-30, 20]"))) is None
+
+
+def test_samples_are_near_themselves_and_a_narrow_set_is_far_from_few() -> None:
+    legs = parse_skeleton(LEGS)
+    found = closeness(legs, [as_motion(legs, 0, 200)], AHEAD, samples=200, near=1)
+    assert (found.complete, found.far) == (1, 0)
+    assert found.frame_median < 0.1
+    narrow = learned(STRIDES)
+    wide, learned_ = (closeness(made, [as_motion(narrow, 9, 200)], AHEAD, samples=3000) for made in (legs, narrow))
+    assert learned_.far < wide.far - 0.2
+    assert learned_.frame_median < wide.frame_median
+
+
+@pytest.mark.parametrize("wrong", [{"near": 0}, {"near": 181}, {"samples": 0}, {"seed": -1}])
+def test_closeness_of_nothing_is_refused(wrong: dict[str, int]) -> None:
+    legs = parse_skeleton(LEGS)
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        closeness(legs, [as_motion(legs, 0, 3)], AHEAD, **wrong)  # type: ignore[arg-type]
+
+
+def test_the_command_writes_a_skeleton_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    legs = parse_skeleton(LEGS)
+    (tmp_path / "legs.yaml").write_text(LEGS)
+    motion = as_motion(legs, 2, 30)
+    np.savez(tmp_path / "m.npz", positions=motion.positions, names=motion.names)
+    (tmp_path / "map.yaml").write_text("forward: -y\n")
+    out = tmp_path / "learned.yaml"
+    command = ["fit", str(tmp_path / "legs.yaml"), str(tmp_path / "m.npz"), "--map", str(tmp_path / "map.yaml")]
+    with pytest.raises(SystemExit) as first:
+        main([*command, "--out", str(out)])
+    assert first.value.code == 0
+    assert "30 example poses of 5 bones" in capsys.readouterr().out
+    made = out.read_bytes()
+    with pytest.raises(SystemExit) as again:
+        main([*command, "--out", str(out)])
+    assert again.value.code == 2
+    assert "exists already" in capsys.readouterr().err
+    assert out.read_bytes() == made

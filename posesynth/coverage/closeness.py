@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from posesynth.coverage.body import poses
 from posesynth.coverage.joint_map import JointMap
 from posesynth.coverage.measure import gather
-from posesynth.errors import InputError
+from posesynth.errors import InputError, whole_number
 from posesynth.kinematics import forward
 from posesynth.motion import Motion
 from posesynth.sampler import sample
@@ -65,13 +65,14 @@ def closeness(
 
     Raises InputError as `measure` does, and where no frame shows all the bones that any frame shows.
     """
+    samples, seed = whole_number("samples", samples, 1), whole_number("seed", seed, 0)
+    if not 0 < near <= 180:
+        raise InputError(f"near: {near:g}; expected degrees above 0 and up to 180")
     real = np.concatenate([clip.directions for clip in gather(skeleton, motions, joint_map)])
     bones = np.flatnonzero(np.isfinite(real).any(axis=(0, 2)))
     real = real[np.isfinite(real[:, bones]).all(axis=(1, 2))][:, bones]
     if not len(real):
         raise InputError(f"{motions[0].source}: no frame shows all of the bones that are seen; expected some")
-    if not 0 < near <= 180:
-        raise InputError(f"near: {near:g}; expected degrees above 0 and up to 180")
     flat = real.reshape(len(real), -1)
     to_frame, to_sample = np.empty(0), np.full(len(real), -np.inf)
     for start in range(0, samples, _AT_A_TIME):

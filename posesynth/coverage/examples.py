@@ -14,19 +14,24 @@ from posesynth.schema_edits import with_examples
 from posesynth.skeleton import Skeleton
 
 MOST = 16_000  # numbers: what a file of a skeleton may hold is bounded
+USUAL = 256
 SEEN = 0.5  # of the frames must show a bone for it to be among the examples
 
 
-def learn(skeleton: Skeleton, motions: Sequence[Motion], joint_map: JointMap | None = None, *, poses: int = 256) -> str:
+def learn(
+    skeleton: Skeleton, motions: Sequence[Motion], joint_map: JointMap | None = None, *, poses: int | None = None
+) -> str:
     """The skeleton's YAML with examples from real motion, drawn from with ``sampling.angles: tree``.
 
-    Of the frames that show all bones which at least half of the frames show, `poses` are taken, evenly over the clips;
-    all, where there are not so many.  A symmetric skeleton learns from their mirror images, too (`dependence.draws`).
+    Of the frames that show all bones which at least half of the frames show, `poses` are taken (None: 256, or as many
+    as a file can hold), evenly over the clips; all, where there are not so many.  A symmetric skeleton learns from
+    their mirror images, too (`dependence.draws`).
 
     Raises InputError as `measure` does, for a skeleton that has examples already, where no frame shows enough, or for
     so many `poses` that a skeleton's file could not hold them.
     """
-    poses = whole_number("poses", poses, 2, MOST // (2 * skeleton.edges))
+    most = MOST // (2 * skeleton.edges)
+    poses = min(USUAL, most) if poses is None else whole_number("poses", poses, 2, most)
     directions = np.concatenate([clip.directions for clip in gather(skeleton, motions, joint_map)])
     first, second = read_angles(skeleton, directions)
     seen = np.isfinite(first) & np.isfinite(second)

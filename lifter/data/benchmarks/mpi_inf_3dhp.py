@@ -5,7 +5,7 @@ frame, ``annot2`` (T, 56) pixels.  Test, axes reversed: ``annot3`` and ``univ_an
 (T, 1, 17, 2), ``valid_frame``.  `univ_annot3` is scaled to one size of person.
 """
 
-import os
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -45,7 +45,8 @@ def read_3dhp_train(path: str, which: Which = "univ_annot3") -> Benchmark:
         cells.append(cameras)
     if len(cells[0]) != len(cells[1]):
         raise fault(path, None, f"annot2: {len(cells[1])} cameras; expected {len(cells[0])}, as in {which}")
-    subject, action = os.path.abspath(path).split(os.sep)[-3:-1] if path.count(os.sep) else ("", "")
+    folder = Path(path).absolute().parent
+    subject, action = folder.parent.name, folder.name
     joints = len(TRAIN_JOINTS)
     recordings: list[Recording] = []
     for c, (solid, flat) in enumerate(zip(*cells, strict=True)):
@@ -68,6 +69,6 @@ def read_3dhp_test(path: str, which: Which = "univ_annot3") -> Benchmark:
             raise fault(path, None, f"{found}; expected (frames, 1, {len(TEST_JOINTS)}, {axes}), one person")
     if len(valid) != len(points) or not np.isin(valid, (0, 1)).all():
         raise fault(path, None, f"valid_frame: {len(valid)} numbers; expected 0 or 1 for each of {len(points)} frames")
-    subject = os.path.basename(os.path.dirname(os.path.abspath(path)))
+    subject = Path(path).absolute().parent.name
     found_here = recording(path, TEST_JOINTS, subject, "", "", points[:, 0], image[:, 0], valid == 1)
     return Benchmark(f"{KIND} test", TEST_JOINTS, "pelvis", (found_here,), path)
