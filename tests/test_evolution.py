@@ -315,6 +315,15 @@ def seen(
 @settings(max_examples=25)
 @given(skeletons(max_joints=12, sampling=True), st.integers(0, 2**64 - 1))
 def test_a_pose_is_seen_as_the_generators_sample_of_its_number(skeleton: Skeleton, seed: int) -> None:
+    assert_seen_as_samples(skeleton, seed)
+
+
+def test_a_pose_is_seen_in_the_usual_view_where_the_generators_sample_is() -> None:
+    assert HUMAN.sampling.usual_pitch is not None
+    assert_seen_as_samples(HUMAN, 1)
+
+
+def assert_seen_as_samples(skeleton: Skeleton, seed: int) -> None:
     poses = drawn_poses(skeleton, 300, seed % 1000)
     genes = first_generation(poses)
     made = seen(skeleton, seed, genes, 0, 300)
