@@ -28,6 +28,7 @@ from posesynth.evolution import (
 )
 from posesynth.evolution.operators import pose_words
 from posesynth.kernel import plan
+from posesynth.limits import limits
 from posesynth.motion import Motion
 from posesynth.rng import BLOCK
 from posesynth.sampler import Batch, check_extras, check_skeleton, cores, field_dtype, field_shape
@@ -188,19 +189,20 @@ def _initial(
 def _whole(skeleton: Skeleton, seen: Poses, seed: int) -> NDArray[np.float32]:
     """(T, E, 3) angles in half turns and lengths over the longest; what a frame does not show is drawn.
 
-    A bone that was not seen takes the angles of sample t of the generator, t the frame; its length is that of the bone
-    that shares it, or else the sample's at the scale of the bones that were seen.
+    Where a bone was not seen, the words of sample t of the generator, t the frame, say where in its ranges, or in what
+    other angles leave of them, its angles lie; its length is that of the bone that shares it, or else the sample's at
+    the scale of the bones that were seen.
     """
     made = plan(skeleton)
     edges, share, length = skeleton.edges, made.tables.share, made.tables.length.astype(np.float64)
     words = _words(seed, len(seen.lengths), 2 * edges + len(length))
     first, second = read_angles(skeleton, seen.directions)
     unknown = np.isnan(first)
-    for e, edge in enumerate(skeleton.ranges):
+    for e in range(edges):  # parents first
         for which, angles in enumerate((first, second)):
-            low, high = (edge.first, edge.second)[which]
-            u = words[unknown[:, e], 2 * e + which] * 2.0**-24
-            angles[unknown[:, e], e] = low + u * (high - low)
+            low, high = limits(skeleton, e, which, first, second)
+            drawn = low + words[:, 2 * e + which] * 2.0**-24 * (high - low)
+            angles[:, e] = np.where(unknown[:, e], drawn, angles[:, e])
     drawn = length[share, 0] + (words[:, 2 * edges + share] + 1) * 2.0**-24 * length[share, 1]
     known = np.isfinite(seen.lengths)
     given = np.where(known, seen.lengths, 0.0)

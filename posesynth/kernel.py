@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from . import dependence, rng
 from . import kinematics as k
-from .compilation import kernel, stage
+from .compilation import formula, kernel, stage
 from .rng import BLOCK
 from .skeleton import Range, Skeleton
 from .transpose import TILE, to_records
@@ -180,60 +180,96 @@ def generate(  # type: ignore[no-untyped-def]
 
     outs: the arrays of FLOATS in that order, empty where not wanted; seen: visibility, likewise.
     """
-    words, rows, lengths, frames, scratch = workspace
+    words, rows, lengths, _, scratch = workspace
     edges = len(tables.parent)
     classes = len(tables.length)
-    joints = edges + 1
-    o = 3 * joints
-    up = o + 3 * edges
-    rotation = up + 2 * edges
-    image = rotation + 9
-    visible = image + 2 * joints
-    plain = len(tables.distance) == 0 and tables.sigma == 0 and tables.missing == 0
-    depends = len(tables.draws.parent) > 0 or len(tables.limits.target) > 0 or tables.limits.usual > 0
-    view = _stack(rows, rotation, 9)
-    longest = _stack(lengths, classes, 1)
+    longest = stack(lengths, classes, 1)
 
     for first in range(0, count, BLOCK):
         index = start + np.uint64(first)
-        here = min(BLOCK, count - first)
-        rng.fill(words, 4, seed, index, rng.VIEW)
-        if depends:
-            dependence.depend_view(words, tables.limits, _stack(scratch, 0, 3), _stack(scratch, 3, 1))
-        k.view_rotation(words, tables.yaw, tables.pitch, tables.roll, view)
+        draw_view(tables, words, seed, index, scratch, view_of(rows, edges))
 
         rng.fill(words, 2 * edges + classes, seed, index, rng.POSE)
-        if depends:
-            room, mostly = _stack(scratch, 0, 3), _stack(scratch, 3, 1)
+        if _depends(tables):
+            room, mostly = stack(scratch, 0, 3), stack(scratch, 3, 1)
             dependence.depend(words, tables.draws, tables.limits, edges, room, mostly)
         longest[:] = f32(0)
         for c in range(classes):
-            drawn = _stack(lengths, c, 1)
-            k.uniform(_stack(words, 2 * edges + c, 1), tables.length[c, 0], tables.length[c, 1], drawn)
+            drawn = stack(lengths, c, 1)
+            k.uniform(stack(words, 2 * edges + c, 1), tables.length[c, 0], tables.length[c, 1], drawn)
             k.largest(drawn, longest)
         for e in range(edges):
-            k.divide(_stack(lengths, tables.share[e], 1), longest, _stack(rows, o + 3 * e, 1))
+            k.divide(stack(lengths, tables.share[e], 1), longest, length_of(rows, edges, e))
 
-        if len(outs[3]) > 0:
-            upright = _stack(scratch, 15, 9)
-            k.identity(upright)
-            _pose(tables, words, upright, frames, scratch, rows, o, up, 2)
-        _pose(tables, words, view, frames, scratch, rows, o, o + 1, 3)
-        if not plain:
-            _see(tables, words, seed, index, rows, image, visible, _stack(scratch, 0, 1))
-
-        for i in range(5):
-            if len(outs[i]) > 0:
-                to_records(rows, layout[i], len(outs[i]) // count, outs[i], first, here)
-        if len(seen) > 0:
-            for s in range(here):
-                for j in range(joints):
-                    seen[(first + s) * joints + j] = plain or rows[(visible + j) * BLOCK + s] != f32(0)
+        write(tables, layout, workspace, seed, index, first, count, outs, seen)
 
 
 @stage
-def _stack(rows, first, count):  # type: ignore[no-untyped-def]
+def stack(rows, first, count):  # type: ignore[no-untyped-def]
+    """Rows first..first + count - 1."""
     return rows[first * BLOCK : (first + count) * BLOCK]
+
+
+@stage
+def view_of(rows, edges):  # type: ignore[no-untyped-def]
+    """Where `write` finds the views, a stack of 9."""
+    return stack(rows, 3 * (edges + 1) + 5 * edges, 9)
+
+
+@stage
+def length_of(rows, edges, e):  # type: ignore[no-untyped-def]
+    """Where `write` finds the lengths of edge e, over the longest."""
+    return stack(rows, 3 * (edges + 1) + 3 * e, 1)
+
+
+@formula
+def _depends(tables):  # type: ignore[no-untyped-def]
+    return len(tables.draws.parent) > 0 or len(tables.limits.target) > 0 or tables.limits.usual > 0
+
+
+@formula
+def draw_view(tables, words, seed, index, scratch, out):  # type: ignore[no-untyped-def]
+    """The views of BLOCK samples, a stack of 9.
+
+    Where angles depend on others, row 3 of `scratch` tells from then on which poses are usual ones.
+    """
+    rng.fill(words, 4, seed, index, rng.VIEW)
+    if _depends(tables):
+        dependence.depend_view(words, tables.limits, stack(scratch, 0, 3), stack(scratch, 3, 1))
+    k.view_rotation(words, tables.yaw, tables.pitch, tables.roll, out)
+
+
+@formula
+def write(tables, layout, workspace, seed, index, first, count, outs, seen):  # type: ignore[no-untyped-def]
+    """BLOCK samples into the outputs, from place `first` of `count`; `index` is the first one's number.
+
+    They stand in the workspace: `view_of`, `length_of`, and in words 2e and 2e + 1 the angles of edge e.
+    """
+    words, rows, _, frames, scratch = workspace
+    edges = len(tables.parent)
+    joints = edges + 1
+    o = 3 * joints
+    up = o + 3 * edges
+    image = up + 2 * edges + 9
+    visible = image + 2 * joints
+    plain = len(tables.distance) == 0 and tables.sigma == 0 and tables.missing == 0
+    here = min(BLOCK, count - first)
+
+    if len(outs[3]) > 0:
+        upright = stack(scratch, 15, 9)
+        k.identity(upright)
+        _pose(tables, words, upright, frames, scratch, rows, o, up, 2)
+    _pose(tables, words, view_of(rows, edges), frames, scratch, rows, o, o + 1, 3)
+    if not plain:
+        _see(tables, words, seed, index, rows, image, visible, stack(scratch, 0, 1))
+
+    for i in range(5):
+        if len(outs[i]) > 0:
+            to_records(rows, layout[i], len(outs[i]) // count, outs[i], first, here)
+    if len(seen) > 0:
+        for s in range(here):
+            for j in range(joints):
+                seen[(first + s) * joints + j] = plain or rows[(visible + j) * BLOCK + s] != f32(0)
 
 
 @stage
@@ -243,10 +279,10 @@ def _pose(tables, words, root, frames, scratch, rows, o, angles, step):  # type:
     theta and phi of edge e go to rows ``angles + step * e`` and the next; the joints' positions to the first rows.
     r of edge e stands ready in row ``o + 3 * e``.
     """
-    local, d, turn = _stack(scratch, 0, 3), _stack(scratch, 3, 3), _stack(scratch, 6, 9)
+    local, d, turn = stack(scratch, 0, 3), stack(scratch, 3, 3), stack(scratch, 6, 9)
     for e in range(len(tables.parent)):
-        drawn = _stack(words, 2 * e, 2)
-        frame = root if tables.frame[e] < 0 else _stack(frames, 9 * tables.frame[e], 9)
+        drawn = stack(words, 2 * e, 2)
+        frame = root if tables.frame[e] < 0 else stack(frames, 9 * tables.frame[e], 9)
         if tables.flexed[e]:
             k.flexion_direction(drawn, tables.first[e], tables.second[e], local)
         else:
@@ -257,13 +293,13 @@ def _pose(tables, words, root, frames, scratch, rows, o, angles, step):  # type:
                 k.flexion_turn(drawn, tables.first[e], tables.second[e], turn)
             else:
                 k.spherical_turn(drawn, tables.first[e], tables.second[e], turn)
-            k.carry(frame, turn, _stack(frames, 9 * tables.keeps[e], 9))
-        r = _stack(rows, o + 3 * e, 1)
-        theta_phi = _stack(rows, angles + step * e, 2)
+            k.carry(frame, turn, stack(frames, 9 * tables.keeps[e], 9))
+        r = stack(rows, o + 3 * e, 1)
+        theta_phi = stack(rows, angles + step * e, 2)
         k.to_angles(d, theta_phi)
         if tables.vanishes[e]:
             k.zero_without_length(r, theta_phi)
-        k.place(_stack(rows, 3 * tables.parent[e], 3), r, d, _stack(rows, 3 * (e + 1), 3))
+        k.place(stack(rows, 3 * tables.parent[e], 3), r, d, stack(rows, 3 * (e + 1), 3))
 
 
 @stage
@@ -274,14 +310,14 @@ def _see(tables, words, seed, index, rows, image, visible, distance):  # type: i
         rng.fill(words, 1, seed, index, rng.CAMERA)
         k.uniform(words, tables.distance[0], tables.distance[1], distance)
         for j in range(joints):
-            k.perspective(_stack(rows, 3 * j, 3), distance, _stack(rows, image + 2 * j, 2))
+            k.perspective(stack(rows, 3 * j, 3), distance, stack(rows, image + 2 * j, 2))
     else:
         for j in range(joints):
-            k.orthographic(_stack(rows, 3 * j, 3), _stack(rows, image + 2 * j, 2))
+            k.orthographic(stack(rows, 3 * j, 3), stack(rows, image + 2 * j, 2))
     if tables.sigma > 0:
         rng.fill(words, 2 * joints, seed, index, rng.NOISE)
         for j in range(joints):
-            k.add_normal(_stack(words, 2 * j, 2), tables.sigma, _stack(rows, image + 2 * j, 2))
+            k.add_normal(stack(words, 2 * j, 2), tables.sigma, stack(rows, image + 2 * j, 2))
     rng.fill(words, joints, seed, index, rng.MISSING)
     for j in range(joints):
-        k.hide(_stack(words, j, 1), tables.missing, _stack(rows, image + 2 * j, 2), _stack(rows, visible + j, 1))
+        k.hide(stack(words, j, 1), tables.missing, stack(rows, image + 2 * j, 2), stack(rows, visible + j, 1))

@@ -5,6 +5,7 @@ import naive_evolution
 import numpy as np
 from numpy.typing import NDArray
 
+from posesynth.limits import limits
 from posesynth.skeleton import Skeleton
 
 
@@ -14,10 +15,12 @@ def drawn_poses(skeleton: Skeleton, count: int, seed: int = 0) -> NDArray[np.flo
     made = np.empty((count, skeleton.edges, 3))
     classes = naive.length_classes(skeleton)
     lengths = np.array([generator.uniform(*edge.length, count) for edge in skeleton.ranges])
-    for e, edge in enumerate(skeleton.ranges):
-        for a, given in enumerate((edge.first, edge.second)):
-            made[:, e, a] = (generator.uniform(*given, count) / 180 + 1) % 2 - 1
+    first, second = np.empty((2, count, skeleton.edges))
+    for e in range(skeleton.edges):
+        for which, angles in enumerate((first, second)):
+            angles[:, e] = generator.uniform(*limits(skeleton, e, which, first, second))
         made[:, e, 2] = lengths[classes.index(classes[e])]
+    made[:, :, :2] = (np.stack([first, second], axis=-1) / 180 + 1) % 2 - 1
     made[:, :, 2] /= made[:, :, 2].max(axis=1, keepdims=True)
     return made.astype(np.float32)
 

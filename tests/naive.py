@@ -91,8 +91,19 @@ def range_at(given: Given, angle: float) -> tuple[float, float]:
     return rows[-1][1]
 
 
-def draw_angles(skeleton: Skeleton, u: Callable[[int, int], float]) -> Array:
-    """(E, 2) angles in degrees; ``u(e, which)`` in [0, 1] says where in its range each lies, parents first."""
+def mostly(range_: tuple[float, float], part: tuple[float, float] | None) -> tuple[float, float]:
+    """What of a range lies in its usual part, or the end of it that is nearest to that."""
+    low, high = range_
+    start, end = part or range_
+    start = min(max(low, start), high)
+    return start, max(min(high, end), start)
+
+
+def draw_angles(skeleton: Skeleton, u: Callable[[int, int], float], usual: bool = False) -> Array:
+    """(E, 2) angles in degrees; ``u(e, which)`` in [0, 1] says where in its range each lies, parents first.
+
+    usual: of the ranges the usual parts.
+    """
     angles = np.zeros((skeleton.edges, 2))
     for e, edge in enumerate(skeleton.ranges):
         for which, hull in enumerate((edge.first, edge.second)):
@@ -100,6 +111,8 @@ def draw_angles(skeleton: Skeleton, u: Callable[[int, int], float]) -> Array:
             if given is not None:
                 bone = int(skeleton.parents[e + 1]) - 1 if given.bone == "parent" else e
                 hull = range_at(given, angles[bone, 0 if given.angle in ("theta", "flexion") else 1])
+            if usual:
+                hull = mostly(hull, edge.usual[which])
             angles[e, which] = hull[0] + u(e, which) * (hull[1] - hull[0])
     return angles
 
@@ -166,7 +179,8 @@ def sample(skeleton: Skeleton, seed: int, index: int) -> Sample:
     def between(limits: tuple[float, float], u: float) -> float:
         return limits[0] + u * (limits[1] - limits[0])
 
-    angles = np.radians(draw_angles(skeleton, lambda e, which: closed_below(draw(POSE, 2 * e + which))))
+    usual = draw(VIEW, 3) < sampling.usual * 2**32
+    angles = np.radians(draw_angles(skeleton, lambda e, which: closed_below(draw(POSE, 2 * e + which)), usual))
     classes = length_classes(skeleton)
     drawn = {}
     for e in range(edges):  # the first edge of a class speaks for it
@@ -181,9 +195,13 @@ def sample(skeleton: Skeleton, seed: int, index: int) -> Sample:
         frames.append(given_in(skeleton, e, frames) @ turn(edge, angles[e, 0], angles[e, 1]))
     up_directions = np.array([frame @ [0, 0, 1] for frame in frames])
 
-    yaw = math.radians(between(sampling.yaw, closed_below(draw(VIEW, 0))))
-    roll = math.radians(between(sampling.roll, closed_below(draw(VIEW, 1))))
-    low, high = (math.sin(math.radians(p)) for p in sampling.pitch)
+    yaws, rolls, pitches = sampling.yaw, sampling.roll, sampling.pitch
+    if usual:
+        yaws, rolls = mostly(yaws, sampling.usual_yaw), mostly(rolls, sampling.usual_roll)
+        pitches = mostly(pitches, sampling.usual_pitch)
+    yaw = math.radians(between(yaws, closed_below(draw(VIEW, 0))))
+    roll = math.radians(between(rolls, closed_below(draw(VIEW, 1))))
+    low, high = (math.sin(math.radians(p)) for p in pitches)
     sin_pitch = min(max(between((low, high), closed_below(draw(VIEW, 2))), -1.0), 1.0)
     rotation = ry(roll) @ rx(math.asin(sin_pitch)) @ rz(yaw)
 

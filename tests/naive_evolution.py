@@ -127,14 +127,26 @@ class Evolution:
     def outside(self, child: Individual) -> float:
         """Degrees of arc by which the bone that is farthest out lies outside its range."""
         worst = 0.0
-        for (first, second), edge in zip(child.angles, self.skeleton.ranges, strict=True):
-            off_first, off_second = beyond(first, edge.first), beyond(second, edge.second)
+        for e, ((first, second), edge) in enumerate(zip(child.angles, self.skeleton.ranges, strict=True)):
+            off_first, off_second = (beyond(child.angles[e][i], self.range_of(child, e, i)) for i in (0, 1))
             if edge.angles == "flexion":
                 off_first *= abs(math.cos(math.radians(second)))
             else:
                 off_second *= abs(math.sin(math.radians(first)))
             worst = max(worst, off_first, off_second)
         return worst
+
+    def range_of(self, child: Individual, e: int, which: int) -> Range:
+        """Of the first or second angle of a bone, as the child's other angles leave it."""
+        edge = self.skeleton.ranges[e]
+        given = edge.given[which]
+        if given is None:
+            return (edge.first, edge.second)[which]
+        bone = int(self.skeleton.parents[e + 1]) - 1 if given.bone == "parent" else e
+        other = 0 if given.angle in ("theta", "flexion") else 1
+        low, high = (self.skeleton.ranges[bone].first, self.skeleton.ranges[bone].second)[other]
+        off = (child.angles[bone][other] - (low + high) / 2 + 180) % 360 - 180
+        return naive.range_at(given, (low + high) / 2 + off)
 
 
 def beyond(angle: float, given: Range) -> float:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from posesynth import InputError, load_skeleton, sample
 from posesynth.ancestors import Evolved, evolve
 from posesynth.coverage import JointMap, load_map
 from posesynth.kinematics import forward
+from posesynth.limits import limits
 from posesynth.motion import Motion, load_motion
 
 HUMAN = load_skeleton("human")
@@ -88,6 +90,21 @@ def test_bones_that_the_motion_does_not_know_are_drawn_within_their_ranges() -> 
     assert len(np.unique(initial[:, head, 2])) > 150
     again = evolve(HUMAN, drawn_motion(200), JointMap(forward="-y", absent=absent), generations=0)
     assert again.ancestry.digest == evolved.ancestry.digest
+
+
+def test_bones_are_drawn_within_what_other_angles_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = ("left_foot", "right_foot", "left_elbow", "left_wrist")
+    motion, joint_map = drawn_motion(300), JointMap(forward="-y", absent=absent)
+    evolved = evolve(HUMAN, motion, joint_map, generations=0)
+    assert (evolved.initial, evolved.outside) == (300, 0)
+    thigh, shank = (HUMAN.joints.index(name) - 1 for name in ("left_knee", "left_foot"))
+    bent = 180 * evolved.ancestry.initial[:, shank, 0]
+    forward = 180 * evolved.ancestry.initial[:, thigh, 0] % 360 < 180
+    assert bent[forward].max() > 135
+    assert bent[~forward].max() < 140
+    hulls = replace(HUMAN, ranges=tuple(replace(r, first_given=None, second_given=None) for r in HUMAN.ranges))
+    monkeypatch.setattr("posesynth.ancestors.limits", lambda skeleton, *rest: limits(hulls, *rest))
+    assert evolve(HUMAN, motion, joint_map, generations=0).outside > 30
 
 
 def test_equal_poses_and_seed_give_equal_bytes() -> None:

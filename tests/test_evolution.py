@@ -1,6 +1,7 @@
 """Evolution: the operators' laws, their slow twin, and that nothing but poses and seed decides a population."""
 
 import math
+from dataclasses import replace
 
 import naive_evolution
 import numpy as np
@@ -13,7 +14,7 @@ from small_skeletons import chain, small_skeleton, star
 from strategies import skeletons
 
 from posesynth import InputError, load_skeleton, sample
-from posesynth.coverage.angles import carried, carrier, excess, weights
+from posesynth.coverage.angles import carried, excess, weights
 from posesynth.evolution import evolved_into, grow, in_range
 from posesynth.evolution.operators import (
     bones_to_turn,
@@ -27,6 +28,7 @@ from posesynth.evolution.operators import (
     turn_pose,
 )
 from posesynth.evolution.population import first_generation
+from posesynth.limits import limits
 from posesynth.rng import BLOCK
 from posesynth.sampler import field_dtype, field_shape
 from posesynth.skeleton import Skeleton
@@ -45,7 +47,8 @@ def arcs_outside(skeleton: Skeleton, genes: Genes) -> NDArray[np.float64]:
     first, second = angles_of(genes, skeleton.edges)
     found = np.empty(first.shape)
     for e, edge in enumerate(skeleton.ranges):
-        out = [np.abs(excess(a[:, e], r)) for a, r in ((first, edge.first), (second, edge.second))]
+        ranges = [limits(skeleton, e, which, first, second) for which in (0, 1)]
+        out = [np.abs(excess(a[:, e], r)) for a, r in zip((first, second), ranges, strict=True)]
         arcs = [o * w for o, w in zip(out, weights(edge, first[:, e], second[:, e]), strict=True)]
         found[:, e] = np.maximum(*arcs)
     return found
@@ -56,7 +59,7 @@ def directions(skeleton: Skeleton, genes: Genes) -> NDArray[np.float64]:
     first, second = angles_of(genes, skeleton.edges)
     frames: list[NDArray[np.float64]] = []
     for e, edge in enumerate(skeleton.ranges):
-        outer = carrier(skeleton, e)
+        outer = skeleton.carrier(e)
         frame = carried(edge, first[:, e], second[:, e])
         frames.append(frames[outer] @ frame if outer >= 0 else frame)
     return np.stack([frame[..., 2] for frame in frames], axis=1)
@@ -150,16 +153,38 @@ def test_an_upper_arm_out_of_range_is_rejected() -> None:
     arm = HUMAN.joints.index("left_elbow") - 1
     poses = drawn_poses(HUMAN, 400)
     assert in_range(HUMAN, poses).all()
-    poses[::2, arm, 0] = 130 / 180  # theta [0, 120]
-    poses[::2, arm, 1] = 0
+    poses[::2, arm, :2] = -60 / 180, 0  # flexion [0, 242]
     assert in_range(HUMAN, poses).tolist() == 200 * [False, True]
     genes = first_generation(poses)
     parents = np.arange(400, dtype=np.int32)
     children, accepted = np.empty_like(genes), np.empty(400, np.bool_)
     breed(tables(HUMAN), genes, parents, np.uint64(0), np.uint64(400), children, accepted)
-    raised = children[:, arm] > 121 / 180
-    assert raised.sum() > 100
-    assert not accepted[raised].any()
+    back = (children[:, arm] > -117 / 180) & (children[:, arm] < -1 / 180)
+    assert back.sum() > 100
+    assert not accepted[back].any()
+
+
+def test_a_shank_that_the_thigh_does_not_let_bend_is_rejected() -> None:
+    """The knee bends by 150 somewhere, but only by 110 with the thigh behind."""
+    thigh, shank = (HUMAN.joints.index(name) - 1 for name in ("left_knee", "left_foot"))
+    assert HUMAN.ranges[shank].first_given is not None
+    poses = drawn_poses(HUMAN, 400)
+    poses[:, thigh, :2] = -144 / 180, 0  # flexion 216
+    poses[:, shank, 0] = np.where(np.arange(400) % 2, 109, 111) / 180
+    assert in_range(HUMAN, poses).tolist() == 200 * [False, True]
+    parents = np.arange(400, dtype=np.int32)
+    for skeleton in (HUMAN, without_tables(HUMAN)):
+        genes = first_generation(poses)
+        children, accepted = np.empty_like(genes), np.empty(400, np.bool_)
+        breed(tables(skeleton), genes, parents, np.uint64(0), np.uint64(400), children, accepted)
+        bent = (children[:, shank] > 110.1 / 180) & (children[:, thigh] == np.float32(-144 / 180))
+        assert bent.sum() > 100
+        assert accepted[bent].any() == (skeleton is not HUMAN)
+
+
+def without_tables(skeleton: Skeleton) -> Skeleton:
+    """The same with the whole of each range that depends on another angle."""
+    return replace(skeleton, ranges=tuple(replace(r, first_given=None, second_given=None) for r in skeleton.ranges))
 
 
 @pytest.mark.parametrize("which", ["left_knee", "head", "spine", "right_elbow"])
@@ -273,7 +298,7 @@ def test_progress_counts_the_poses() -> None:
 def test_where_no_child_comes_into_range_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posesynth.evolution.population._FRUITLESS", 5)
     outside = drawn_poses(HUMAN, 10)
-    outside[:, 3, 0] = 0.0  # theta [80, 100]
+    outside[:, 3, 0] = 0.0  # theta [70, 110]
     with pytest.raises(InputError, match="no child of 5 generations lies in the ranges of 'human'"):
         grow(HUMAN, 0, outside, target=25)
 
@@ -290,6 +315,15 @@ def seen(
 @settings(max_examples=25)
 @given(skeletons(max_joints=12, sampling=True), st.integers(0, 2**64 - 1))
 def test_a_pose_is_seen_as_the_generators_sample_of_its_number(skeleton: Skeleton, seed: int) -> None:
+    assert_seen_as_samples(skeleton, seed)
+
+
+def test_a_pose_is_seen_in_the_usual_view_where_the_generators_sample_is() -> None:
+    assert HUMAN.sampling.usual_pitch is not None
+    assert_seen_as_samples(HUMAN, 1)
+
+
+def assert_seen_as_samples(skeleton: Skeleton, seed: int) -> None:
     poses = drawn_poses(skeleton, 300, seed % 1000)
     genes = first_generation(poses)
     made = seen(skeleton, seed, genes, 0, 300)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
+import golden
 import naive
 import numpy as np
 import pytest
@@ -98,6 +99,11 @@ def test_kernel_is_its_twin_on_shipped_skeletons(name: str) -> None:
     view = {"yaw": (-30.0, 200.0), "pitch": (-5.0, 40.0), "roll": (-3.0, 3.0)}
     all_on = replace(skeleton.sampling, distance=(skeleton.reach + 1, 50.0), noise=0.05, missing=0.3, **view)
     assert_twin(replace(skeleton, sampling=all_on), seed=2, start=7, count=20)
+
+
+def test_kernel_is_its_twin_where_angles_depend_on_others() -> None:
+    skeleton = golden.golden_skeletons()["every_dependence"].with_sampling(angles="independent")
+    assert_twin(skeleton, seed=3, start=2**33, count=60)
 
 
 @pytest.mark.parametrize("frame", ["world", "parent"])

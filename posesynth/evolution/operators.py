@@ -11,12 +11,13 @@ quaternion (w, x, y, z).  The draws of child c are the words of sample c of the 
     calls after these       one a bone: its turn
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth import rng
+from posesynth import limits, rng
 from posesynth.compilation import formula, kernel, stage
 from posesynth.kernel import plan
 from posesynth.rng import BLOCK, U24
@@ -41,6 +42,17 @@ _ROUND = f32(12582912)  # 1.5 * 2^23: adding and taking it away rounds to the ne
 _ZERO, _HALF, _ONE, _TWO, _MINUS_TWO = f32(0), f32(0.5), f32(1), f32(2), f32(-2)
 
 
+class Given(NamedTuple):
+    """Ranges over another angle: middles and half widths, linear between that angle's knots.  In half turns."""
+
+    target: NDArray[np.int32]  # (D,) gene
+    source: NDArray[np.int32]  # (D,) gene of the other angle
+    near: NDArray[np.float32]  # (D,) the middle of its range: it is read on the turn about that
+    begin: NDArray[np.int32]  # (D + 1,) into `knots`
+    base: NDArray[np.float32]  # (D, 2) middle and half width before the first knot
+    knots: NDArray[np.float32]  # (K, 4) where a piece begins, beyond `near`; 1 / its width; what both gain in it
+
+
 class Tables(NamedTuple):
     """A skeleton as the operators see it.  Angles in half turns."""
 
@@ -48,6 +60,7 @@ class Tables(NamedTuple):
     flexed: NDArray[np.bool_]  # (E,) angles are flexion and abduction, not theta and phi
     middle: NDArray[np.float32]  # (2 E,) of the ranges: the first angles', then the second
     half: NDArray[np.float32]  # (2 E,) half their widths
+    given: Given  # the narrower ones that other angles leave
     share: NDArray[np.int32]  # (E,) length class
     length: NDArray[np.float32]  # (C, 2) lo, span
     below: NDArray[np.bool_]  # (J, E) for each joint with children: the edges of the subtree rooted there
@@ -64,7 +77,34 @@ def tables(skeleton: Skeleton) -> Tables:
         half=np.array([(high - low) / 360 for low, high in ranges], np.float32),
         share=drawn.share,
         length=drawn.length,
+        given=_given(skeleton),
         below=subtrees(skeleton),
+    )
+
+
+def _given(skeleton: Skeleton) -> Given:
+    target, source, near, begin, base, knots = [], [], [], [0], [], []
+    for e, edge in enumerate(skeleton.ranges):
+        for which, given in enumerate(edge.given):
+            if given is None:
+                continue
+            bone, angle = limits.source(skeleton, e, given)
+            whole = skeleton.ranges[bone]
+            target.append(which * skeleton.edges + e)
+            source.append(angle * skeleton.edges + bone)
+            near.append(sum((whole.first, whole.second)[angle]) / 360)
+            shapes = [((low + high) / 360, (high - low) / 360) for low, high in given.ranges]
+            base.append(shapes[0])
+            for (a, b), (now, then) in zip(pairwise(given.at), pairwise(shapes), strict=True):
+                knots.append([a / 180 - near[-1], 180 / (b - a), then[0] - now[0], then[1] - now[1]])
+            begin.append(len(knots))
+    return Given(
+        target=np.array(target, np.int32),
+        source=np.array(source, np.int32),
+        near=np.array(near, np.float32),
+        begin=np.array(begin, np.int32),
+        base=np.array(base, np.float32).reshape(-1, 2),
+        knots=np.array(knots, np.float32).reshape(-1, 4),
     )
 
 
@@ -225,10 +265,15 @@ def draw_lengths(tables, child, words, s, scratch):  # type: ignore[no-untyped-d
 
 
 @formula
-def _outside(angle, middle, half):  # type: ignore[no-untyped-def]
+def _beyond(angle, middle):  # type: ignore[no-untyped-def]
+    """From `middle` to the angle, within half a circle."""
     off = angle - middle
-    off -= _TWO * ((off * _HALF + _ROUND) - _ROUND)
-    return max(abs(off) - half, _ZERO)
+    return off - _TWO * ((off * _HALF + _ROUND) - _ROUND)
+
+
+@formula
+def _outside(angle, middle, half):  # type: ignore[no-untyped-def]
+    return max(abs(_beyond(angle, middle)) - half, _ZERO)
 
 
 @formula
@@ -244,6 +289,27 @@ def inside(tables, individual):  # type: ignore[no-untyped-def]
         first_arc = _outside(first, tables.middle[e], tables.half[e]) * (abs(cos) if flexed else _ONE)
         second_arc = _outside(second, tables.middle[edges + e], tables.half[edges + e]) * (_ONE if flexed else abs(sin))
         leaks += (first_arc > _SLACK) or (second_arc > _SLACK)
+    return leaks == 0 and inside_given(tables, individual)
+
+
+@formula
+def inside_given(tables, individual):  # type: ignore[no-untyped-def]
+    """The same for the ranges that other angles leave."""
+    edges, given = len(tables.parent), tables.given
+    leaks = 0
+    for d in range(len(given.target)):
+        at = _beyond(individual[given.source[d]], given.near[d])
+        middle, half = given.base[d, 0], given.base[d, 1]
+        for k in range(given.begin[d], given.begin[d + 1]):
+            along = min(max((at - given.knots[k, 0]) * given.knots[k, 1], _ZERO), _ONE)
+            middle += along * given.knots[k, 2]
+            half += along * given.knots[k, 3]
+        second = given.target[d] >= edges
+        e = given.target[d] - edges * np.int32(second)
+        sin, _ = sincospi(individual[e])
+        _, cos = sincospi(individual[edges + e])
+        weight = (_ONE if second else abs(cos)) if tables.flexed[e] else (abs(sin) if second else _ONE)
+        leaks += _outside(individual[given.target[d]], middle, half) * weight > _SLACK
     return leaks == 0
 
 

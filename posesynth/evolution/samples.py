@@ -12,20 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posesynth import kinematics as k
-from posesynth import rng
 from posesynth.compilation import kernel, stage
 from posesynth.errors import whole_number
-from posesynth.kernel import FLOATS, NO_FLOATS, _pose, _see, _stack, plan
+from posesynth.kernel import FLOATS, NO_FLOATS, draw_view, length_of, plan, stack, view_of, write
 from posesynth.rng import BLOCK
 from posesynth.sampler import check_arrays, field_shape
 from posesynth.skeleton import Skeleton
-from posesynth.transpose import to_records
 from posesynth.trigonometry import f32
 
 _CHUNK = 32 * BLOCK  # samples a thread takes at a time
 _ANY = (-1.0, 2.0)  # lo, span: a word as an angle of any size, in half turns
 _STEPS = f32(2**23)  # of a word's 24 bits in a half turn
-_ZERO, _ONE, _TWO = f32(0), f32(1), f32(2)
+_ONE, _TWO = f32(1), f32(2)
 
 
 def evolved_into(
@@ -71,52 +69,29 @@ def evolved_into(
 @kernel
 def see_evolved(tables, layout, workspace, seed, start, genes, outs, seen):  # type: ignore[no-untyped-def]
     """Samples start, start + 1, ... of the poses `genes`, as `posesynth.kernel.generate` writes them."""
-    words, rows, _, frames, scratch = workspace
+    words, rows, _, _, scratch = workspace
     edges, count = len(tables.parent), len(genes)
-    joints = edges + 1
-    o = 3 * joints
-    up = o + 3 * edges
-    rotation = up + 2 * edges
-    image = rotation + 9
-    visible = image + 2 * joints
-    plain = len(tables.distance) == 0 and tables.sigma == 0 and tables.missing == 0
-    view, turn = _stack(scratch, 0, 9), _stack(scratch, 9, 9)
+    view, turn = stack(scratch, 4, 9), stack(scratch, 13, 9)
 
     for first in range(0, count, BLOCK):
+        here = genes[first : first + BLOCK]
         index = start + np.uint64(first)
-        here = min(BLOCK, count - first)
-        rng.fill(words, 3, seed, index, rng.VIEW)
-        k.view_rotation(words, tables.yaw, tables.pitch, tables.roll, view)
-        _turns(genes[first : first + here], 3 * edges, turn)
-        k.carry(view, turn, _stack(rows, rotation, 9))
-        _unpack(genes[first : first + here], edges, words, rows, o)
-
-        if len(outs[3]) > 0:
-            upright = _stack(scratch, 15, 9)
-            k.identity(upright)
-            _pose(tables, words, upright, frames, scratch, rows, o, up, 2)
-        _pose(tables, words, _stack(rows, rotation, 9), frames, scratch, rows, o, o + 1, 3)
-        if not plain:
-            _see(tables, words, seed, index, rows, image, visible, _stack(scratch, 0, 1))
-
-        for i in range(5):
-            if len(outs[i]) > 0:
-                to_records(rows, layout[i], len(outs[i]) // count, outs[i], first, here)
-        if len(seen) > 0:
-            for s in range(here):
-                for j in range(joints):
-                    seen[(first + s) * joints + j] = plain or rows[(visible + j) * BLOCK + s] != _ZERO
+        draw_view(tables, words, seed, index, scratch, view)
+        _turns(here, 3 * edges, turn)
+        k.carry(view, turn, view_of(rows, edges))
+        _unpack(here, edges, words, rows)
+        write(tables, layout, workspace, seed, index, first, count, outs, seen)
 
 
 @stage
-def _unpack(genes, edges, words, rows, o):  # type: ignore[no-untyped-def]
+def _unpack(genes, edges, words, rows):  # type: ignore[no-untyped-def]
     """Angles as the words that the sampler would have drawn for them, and the lengths."""
     for s in range(len(genes)):
         for g in range(2 * edges):
             steps = np.int64((genes[s, g] + _ONE) * _STEPS) & np.int64(0xFFFFFF)
             words[(2 * (g % edges) + g // edges) * BLOCK + s] = np.uint32(steps << np.int64(8))
         for e in range(edges):
-            rows[(o + 3 * e) * BLOCK + s] = genes[s, 2 * edges + e]
+            length_of(rows, edges, e)[s] = genes[s, 2 * edges + e]
 
 
 @stage

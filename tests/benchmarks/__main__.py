@@ -16,6 +16,7 @@ from .measure import machine
 SECTIONS = {
     "generation": "generation",
     "joints": "generation",
+    "dependence": "generation",
     "evolution": "evolution",
     "rendering": "rendering",
     "streaming": "streaming",

@@ -1,15 +1,17 @@
-"""How fast samples are made, and how that grows with the joints."""
+"""How fast samples are made, how that grows with the joints, and what it costs that angles depend on others."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
+from evolution_poses import drawn_poses
 from numpy.typing import NDArray
 
 import posesynth
 from posesynth.sampler import cores, field_shape, sample_into
 from posesynth.schema import parse_skeleton
-from posesynth.skeleton import Skeleton
+from posesynth.skeleton import Examples, Skeleton
 
 from .measure import Work, alternate, millions, table
 from .one_at_a_time import OneAtATime
@@ -104,3 +106,25 @@ def joints() -> None:
     rows = [(n, f"{cost[n]:.0f}", f"{cost[n] / n:.2f}") for n in sizes]
     print(table(("joints", "ns a sample", "ns a joint"), rows))
     print(f"\nFitted: {constant:.0f} ns + {slope:.2f} ns a joint.")
+
+
+def dependence() -> None:
+    """P2D and O of the human, one thread: ranges over other angles, usual ranges, and angles as 1,000 examples have
+    them (drawn at random in the ranges, so that all of a table is used), beside the same skeleton without."""
+    human = posesynth.load_skeleton("human").with_sampling(usual=0.0)
+    whole = replace(human, ranges=tuple(replace(r, first_given=None, second_given=None) for r in human.ranges))
+    angles = 180 * drawn_poses(human, 1000)[..., :2].astype(np.float64)
+    shown = replace(human, examples=Examples(tuple(range(human.edges)), angles))
+    plain = "each angle independent, in its whole range"
+    skeletons = {
+        plain: whole,
+        f"{sum(g is not None for r in human.ranges for g in r.given)} ranges over another angle": human,
+        "these, and usual ranges: as it ships": posesynth.load_skeleton("human"),
+        "ranges over another angle, and `angles: tree`": shown.with_sampling(angles="tree"),
+    }
+    rates = alternate({name: kernel(skeleton, 1) for name, skeleton in skeletons.items()}, rounds=9)
+    rows = [
+        (name, millions(rate.median), millions(rate.best), f"{rates[plain].over(rate):.2f}")
+        for name, rate in rates.items()
+    ]
+    print(table(("human", "million samples/s, median", "best", "times as long"), rows))

@@ -24,6 +24,7 @@ import posesynth
 from lifter.sources import VALIDATION
 from posesynth.skeleton import Skeleton
 
+from .independent import refuse_dependence
 from .measure import table
 
 POSES = 200
@@ -48,10 +49,11 @@ def limit() -> None:
 def best(skeleton: Skeleton) -> tuple[Array, Array, Array]:
     """(B,) each pose's best expected cosine, the cosine that was found, the least expected squared error of a length.
 
-    Ranges must be in the world frame, lengths U(0, 1).  Poses that no view drawn explains are left out.
+    Angles must be independent and in the world frame, lengths U(0, 1).  Poses that no view drawn explains are left out.
     """
-    if any(edge.frame != "world" or edge.length != (0.0, 1.0) for edge in skeleton.ranges):
-        raise SystemExit(f"error: {skeleton.name}: expected ranges in the world frame and lengths from 0 to 1")
+    refuse_dependence(skeleton)
+    if any(edge.length != (0.0, 1.0) for edge in skeleton.ranges):
+        raise SystemExit(f"error: {skeleton.name}: expected lengths from 0 to 1")
     batch = posesynth.sample(skeleton, 0, VALIDATION, VALIDATION + POSES)
     r, theta, phi = np.moveaxis(batch.o.astype(np.float64), 2, 0)
     true = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], axis=2)

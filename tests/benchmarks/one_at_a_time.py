@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from posesynth.skeleton import Skeleton
 
+from .independent import refuse_dependence
+
 
 class OneAtATime:
-    """P2D and O of random poses by ``@njit(parallel=True)``; angles given in the world frame only."""
+    """P2D and O of random poses by ``@njit(parallel=True)``; independent angles in the world frame only."""
 
     def __init__(self, skeleton: Skeleton) -> None:
-        if any(r.frame == "parent" for r in skeleton.ranges):
-            raise ValueError("expected a skeleton whose angles are all given in the world frame")
+        refuse_dependence(skeleton)
         share = np.arange(skeleton.edges)
         for a, b in skeleton.symmetric:
             share[max(a, b)] = share[min(a, b)]

@@ -7,15 +7,16 @@ from numpy.typing import NDArray
 
 from posesynth.skeleton import Skeleton
 
+from .independent import refuse_dependence
+
 Array = NDArray[Any]
 
 
 class _Ranges:
-    """A skeleton's ranges in radians; angles given in the world frame only."""
+    """A skeleton's ranges in radians; independent angles in the world frame only."""
 
     def __init__(self, skeleton: Skeleton) -> None:
-        if any(r.frame == "parent" for r in skeleton.ranges):
-            raise ValueError("expected a skeleton whose angles are all given in the world frame")
+        refuse_dependence(skeleton)
         self.parents = skeleton.parents
         self.edges = skeleton.edges
         self.flexed = np.array([r.angles == "flexion" for r in skeleton.ranges])
