@@ -83,7 +83,9 @@ def limits(skeleton: Skeleton) -> Limits:
             base.append(start)
             knots += pieces
             begin.append(len(knots))
-            mostly.append([(end - hull[0]) / (hull[1] - hull[0]) for end in usual or hull])
+            part = usual or hull
+            turn = 360.0 * round((sum(hull) - sum(part)) / 720.0)
+            mostly.append([(end + turn - hull[0]) / (hull[1] - hull[0]) for end in part])
     targets = np.array(rows, np.int32).reshape(-1, 2)
     return Limits(
         target=np.ascontiguousarray(targets[:, 0]),
@@ -228,7 +230,10 @@ def _histogram(own: Array, parent: Array | None, turns: tuple[bool, bool]) -> ND
     else:
         counts = _smoothed(_smoothed(counts, 0, False), 1, False)
         counts = counts * len(own) + alone * (_PRIOR * sum(_BINOMIAL) ** 2)
-    return np.concatenate([_slots(row) for row in counts.reshape(PLACES * PLACES, -1)])
+    rows, which = np.unique(
+        counts.reshape(PLACES * PLACES, -1), axis=0, return_inverse=True
+    )  # few places have examples
+    return np.stack([_slots(row) for row in rows])[which].reshape(-1)
 
 
 def _smoothed(counts: NDArray[np.int64], axis: int, turn: bool) -> NDArray[np.int64]:

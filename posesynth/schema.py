@@ -241,9 +241,8 @@ class _File:
             place = given.entries.get(key)
             usual = place and read_range(self.faults, place, f"{path}.usual.{key}", ANGLES[key])
             hull = range_.hull if isinstance(range_, Given) else range_
-            if place and usual and hull and not (hull[0] <= usual[0] and usual[1] <= hull[1]):
-                wrong = f"[{usual[0]:g}, {usual[1]:g}] is not within the range"
-                self.faults.add(place, f"{path}.usual.{key}", wrong, f"expected a part of [{hull[0]:g}, {hull[1]:g}]")
+            if place and hull:
+                _check_part(self.faults, place, f"{path}.usual.{key}", usual or None, hull)
             found.append(usual or None)
         return found[0], found[1]
 
@@ -323,7 +322,8 @@ class _File:
                 check_keys(faults, usual, path, VIEW)
                 for key, place in usual.entries.items():
                     if key in VIEW:
-                        view[f"usual_{key}"] = read_range(faults, place, f"{path}.{key}", VIEW[key])
+                        view[f"usual_{key}"] = part = read_range(faults, place, f"{path}.{key}", VIEW[key])
+                        _check_part(faults, place, f"{path}.{key}", part, view.get(key) or getattr(default, key))
         angles = read_choice(faults, given["angles"], "sampling.angles", DRAWS) if "angles" in given else None
         numbers = {key: read_number(faults, given[key], f"sampling.{key}", limit)
                    for key, limit in SCALARS.items() if key in given}  # fmt: skip
@@ -447,6 +447,14 @@ class _File:
         ranges = [joint.range for joint in self.joints.values() if joint.range is not None]
         bounds = [bound for range_ in ranges for bound in (*range_.first, *range_.second)]
         return all(abs(bound) <= 6.3 for bound in bounds) and any(bound % 1 != 0 for bound in bounds)
+
+
+def _check_part(faults: Faults, place: Node, path: str, part: Range | None, whole: Range) -> None:
+    """Tells a usual range that is not within the whole one, on whatever turn."""
+    turn = 360.0 * round((sum(whole) - sum(part)) / 720.0) if part and "theta" not in path else 0.0
+    if part and not (whole[0] - 1e-6 <= part[0] + turn and part[1] + turn <= whole[1] + 1e-6):
+        wrong = f"[{part[0]:g}, {part[1]:g}] is not within the range"
+        faults.add(place, path, wrong, f"expected a part of [{whole[0]:g}, {whole[1]:g}]")
 
 
 def _has_usual(skeleton: Skeleton) -> bool:

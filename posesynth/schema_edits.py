@@ -17,8 +17,8 @@ def with_ranges(text: str, changes: Mapping[str, Mapping[str, Range]]) -> str:
     back, and its source gets the narrowest range that holds all that is asked for the two.  A usual range is cut to
     the new one, and becomes the new one where they do not meet.
 
-    Raises `InputError` if the result is not a valid skeleton, and `KeyError` for a joint or an angle that `text`
-    does not have.
+    Raises `InputError` if the result is not a valid skeleton or a range depends on another angle, and `KeyError` for
+    a joint or an angle that `text` does not have.
     """
     text, tree = _read(text)
     joints = tree.entries["joints"].entries
@@ -31,6 +31,8 @@ def with_ranges(text: str, changes: Mapping[str, Mapping[str, Range]]) -> str:
                 first = next(place for name, place in entry.keys.items() if name in ANGLES)
                 edits.append(_insertion(text, entry, first, "length: [{}, {}]".format(*bounds)))
                 continue
+            if joints[joint].entries[key].kind == "map":
+                raise InputError(f"joints.{joint}.{key}: depends on another angle; expected a plain range to change")
             edits += _bounds(joints[joint].entries[key], bounds)
             usual = joints[joint].entries.get("usual")
             if usual is not None and key in usual.entries:
@@ -76,6 +78,9 @@ def with_examples(text: str, joints: Sequence[str], angles: Sequence[Sequence[fl
     lines += ["examples:", f"  joints: [{', '.join(joints)}]", "  angles:"]
     lines += [f"  - [{', '.join(f'{round(angle, 1) + 0.0:g}' for angle in pose)}]" for pose in angles]
     edits.append((len(text), len(text), newline.join(lines) + newline))
+    if text[tree.start] == "{" or tree.column > 1 or text.rstrip().endswith("\n..."):
+        expected = "expected one with its keys at the beginning of lines, and no '...' at its end"
+        raise InputError(f"skeleton: examples cannot be added to a YAML of this form; {expected}")
     return _changed(text, edits)
 
 

@@ -21,7 +21,7 @@ from posesynth.coverage.angles import principal_angles
 from posesynth.errors import InputError
 from posesynth.motion import Motion
 from posesynth.schema import parse_skeleton
-from posesynth.schema_edits import with_examples
+from posesynth.schema_edits import with_examples, with_ranges
 from posesynth.skeleton import Skeleton
 
 Array = NDArray[np.float64]
@@ -302,6 +302,13 @@ def usual_share(text: str) -> float:
     return float(np.mean(np.abs(first[:, 0] % 360 - 180) <= 10.001))
 
 
+def test_a_usual_range_may_be_written_on_any_turn() -> None:
+    turned = USUAL.replace("[170, 190]", "[-190, -170]") + "sampling: {usual: 0.6}\n"
+    straight = USUAL + "sampling: {usual: 0.6}\n"
+    a, b = (sample(parse_skeleton(text), stop=500) for text in (turned, straight))
+    assert a.o.tobytes() == b.o.tobytes()
+
+
 def test_a_usual_pose_keeps_to_the_usual_ranges_and_the_others_go_anywhere() -> None:
     elsewhere = 20 / 120
     assert abs(usual_share(USUAL) - elsewhere) < 0.02
@@ -320,8 +327,9 @@ def test_a_usual_view_may_be_written_on_any_turn(yaw: str) -> None:
 
 
 def test_a_usual_view_that_the_view_leaves_out_does_not_count() -> None:
-    text = USUAL + "sampling: {usual: 0.5, view: {yaw: [-10, 10], usual: {yaw: [60, 90]}}}\n"
-    a, b = (sample(parse_skeleton(made), 1, 0, 300) for made in (text, text.replace(", usual: {yaw: [60, 90]}", "")))
+    text = USUAL + "sampling: {usual: 0.5, view: {usual: {yaw: [60, 90]}}}\n"
+    plain = text.replace(", view: {usual: {yaw: [60, 90]}}", "")
+    a, b = (sample(parse_skeleton(made).with_sampling(yaw=(-10, 10)), 1, 0, 300) for made in (text, plain))
     assert np.abs(a.o - b.o).max() < 1e-5
 
 
@@ -337,6 +345,7 @@ def test_what_is_usual_decides_nothing_where_no_pose_is() -> None:
     [
         ("usual: {flexion: [170, 190]}", "usual: {flexion: [170, 290]}", "not within the range"),
         ("usual: {flexion: [170, 190]}", "usual: {theta: [17, 29]}", "unknown key"),
+        ("sampling: {", "sampling: {view: {yaw: [0, 10], usual: {yaw: [20, 30]}}, ", "not within the range"),
         ("usual: {flexion: [170, 190]}, ", "", "neither a joint nor the view has usual ranges"),
     ],
 )
@@ -378,6 +387,18 @@ def test_examples_are_written_whatever_the_sampling_says(sampling: str) -> None:
     made = learned(STRIDES, LEGS + sampling)
     assert made.sampling.angles == "tree"
     assert made.sampling.noise == (0.1 if "noise" in sampling else 0)
+
+
+@pytest.mark.parametrize("text", [" " + LEGS.replace("\n", "\n ").rstrip() + "\n", LEGS + "...\n"])
+def test_a_yaml_that_examples_cannot_be_added_to_is_refused(text: str) -> None:
+    parse_skeleton(text)
+    with pytest.raises(InputError, match="cannot be added to a YAML of this form"):
+        learned(STRIDES, text)
+
+
+def test_a_range_over_another_angle_is_not_rewritten() -> None:
+    with pytest.raises(InputError, match="depends on another angle"):
+        with_ranges(LEG, {"foot": {"theta": (0, 10)}})
 
 
 def test_decimals_do_not_keep_mirror_images_from_being_learned() -> None:

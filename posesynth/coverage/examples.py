@@ -10,6 +10,7 @@ from posesynth.coverage.readings import read_angles
 from posesynth.errors import InputError, whole_number
 from posesynth.limits import on_turn
 from posesynth.motion import Motion
+from posesynth.schema import MAX_JOINTS
 from posesynth.schema_edits import with_examples
 from posesynth.skeleton import Skeleton
 
@@ -30,7 +31,7 @@ def learn(
     Raises InputError as `measure` does, for a skeleton that has examples already, where no frame shows enough, or for
     so many `poses` that a skeleton's file could not hold them.
     """
-    most = MOST // (2 * skeleton.edges)
+    most = min(MAX_JOINTS, MOST // (2 * skeleton.edges))  # the longest list that a file may hold
     poses = min(USUAL, most) if poses is None else whole_number("poses", poses, 2, most)
     directions = np.concatenate([clip.directions for clip in gather(skeleton, motions, joint_map)])
     first, second = read_angles(skeleton, directions)

@@ -54,7 +54,7 @@ def read_h36m(path: str, subjects: Collection[str] | None = None, detections: st
     wanted = list(held) if subjects is None else list(subjects)
     for subject in wanted:
         if subject not in held:
-            raise fault(path, None, f"positions_3d: no subject {quote(subject)}; expected {', '.join(wanted)}")
+            raise fault(path, None, f"positions_3d: no subject {quote(subject)}; expected one beside {_held(held)}")
         if subject not in CAMERAS:
             raise fault(path, None, f"positions_3d: subject {quote(subject)} has no cameras; expected {_known()}")
     detected = None if detections is None else _tree(detections, "positions_2d")
@@ -81,10 +81,14 @@ def read_h36m(path: str, subjects: Collection[str] | None = None, detections: st
     return Benchmark(KIND, names, "hip", tuple(recordings), path, image_source)
 
 
+def _held(held: dict[str, Any]) -> str:
+    return ", ".join(quote(name, 24) for name in list(held)[:12]) or "nothing"
+
+
 def _tree(path: str, name: str) -> dict[str, Any]:
     held = read_object(path, name)
     if not isinstance(held, dict) or not all(isinstance(key, str) for key in held):
-        raise fault(path, None, f"{name}: {shown(held)}; expected a dict of subjects")
+        raise fault(path, None, f"{name}: {type(held).__name__}; expected a dict of subjects")
     return held
 
 

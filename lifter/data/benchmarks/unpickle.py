@@ -8,6 +8,7 @@ import io
 import math
 import pickle
 import zipfile
+from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -164,3 +165,31 @@ class _Unpickler(pickle._Unpickler):
         if (module, name) in (("__builtin__", "bytes"), ("builtins", "bytes")):
             return lambda: b""  # how older protocols write bytes of length 0
         raise _ForbiddenError(f"{module}.{name}")
+
+
+def _plain_keys(load: Callable[[Any], None], keys: Callable[[Any], list[Any]]) -> Callable[[Any], None]:
+    """`load`, an opcode, once the keys that it puts into a dict are texts or numbers.
+
+    A tuple of the same tuple twice, forty deep, takes 2^40 steps to hash.
+    """
+
+    def checked(unpickler: Any) -> None:
+        if not all(isinstance(key, str | bytes | int | float) for key in keys(unpickler)):
+            raise ValueError("a key that is neither text nor number")
+        load(unpickler)
+
+    return checked
+
+
+def _no_sets(unpickler: Any) -> None:
+    raise ValueError("a set; expected dicts, lists, texts and arrays of numbers alone")
+
+
+_OPCODES: dict[int, Any] = pickle._Unpickler.dispatch
+_Unpickler.dispatch = {
+    **_OPCODES,
+    pickle.SETITEM[0]: _plain_keys(_OPCODES[pickle.SETITEM[0]], lambda u: u.stack[-2:-1]),
+    pickle.SETITEMS[0]: _plain_keys(_OPCODES[pickle.SETITEMS[0]], lambda u: u.stack[0::2]),
+    pickle.DICT[0]: _plain_keys(_OPCODES[pickle.DICT[0]], lambda u: u.stack[0::2]),
+    **dict.fromkeys((pickle.EMPTY_SET[0], pickle.ADDITEMS[0], pickle.FROZENSET[0]), _no_sets),
+}
