@@ -586,7 +586,9 @@ def coverage(
     if fit is not None:
         text = coverage_.fit(made, clips, mapping, quantile=quantile, margin=margin)
         _write_new(fit, text)
-        print(f"{fit}: written; ranges hold {100 * quantile:g} % of each bone's frames", file=sys.stderr)
+        tables = any(given for range_ in made.ranges for given in range_.given)
+        kept = "; those that depend on another angle stay" if tables else ""
+        print(f"{fit}: written; ranges hold {100 * quantile:g} % of each bone's frames{kept}", file=sys.stderr)
     measured = coverage_.measure(made, clips, mapping)
     figures, text = measured.as_dict(), str(measured)
     if samples is not None:

@@ -14,7 +14,8 @@ def with_ranges(text: str, changes: Mapping[str, Mapping[str, Range]]) -> str:
 
     ``changes[joint][key]`` is the new (low, high) of that joint's theta, phi, flexion, abduction (degrees) or
     length; six digits are written.  A joint written as a mirror stays one: what is asked for it is mirrored
-    back, and its source gets the narrowest range that holds all that is asked for the two.
+    back, and its source gets the narrowest range that holds all that is asked for the two.  A usual range is cut to the new
+    one, and becomes the new one where they do not meet.
 
     Raises `InputError` if the result is not a valid skeleton, and `KeyError` for a joint or an angle that `text`
     does not have.
@@ -30,9 +31,23 @@ def with_ranges(text: str, changes: Mapping[str, Mapping[str, Range]]) -> str:
                 first = next(place for name, place in entry.keys.items() if name in ANGLES)
                 edits.append(_insertion(text, entry, first, "length: [{}, {}]".format(*bounds)))
                 continue
-            for item, bound in zip(joints[joint].entries[key].items, bounds, strict=True):
-                edits.append((item.start, item.end, bound))
+            edits += _bounds(joints[joint].entries[key], bounds)
+            usual = joints[joint].entries.get("usual")
+            if usual is not None and key in usual.entries:
+                edits += _bounds(usual.entries[key], _cut(usual.entries[key], bounds))
     return _changed(text, edits)
+
+
+def _bounds(range_: Node, bounds: tuple[str, str]) -> list[tuple[int, int, str]]:
+    """The edits that give a range other bounds."""
+    return [(item.start, item.end, bound) for item, bound in zip(range_.items, bounds, strict=True)]
+
+
+def _cut(usual: Node, bounds: tuple[str, str]) -> tuple[str, str]:
+    """What of a usual range lies within new bounds, all of these where nothing does."""
+    low = max(usual.items[0].text, bounds[0], key=float)
+    high = min(usual.items[1].text, bounds[1], key=float)
+    return (low, high) if float(low) < float(high) else bounds
 
 
 def with_examples(text: str, joints: Sequence[str], angles: Sequence[Sequence[float]]) -> str:
