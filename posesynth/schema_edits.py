@@ -14,8 +14,8 @@ def with_ranges(text: str, changes: Mapping[str, Mapping[str, Range]]) -> str:
 
     ``changes[joint][key]`` is the new (low, high) of that joint's theta, phi, flexion, abduction (degrees) or
     length; six digits are written.  A joint written as a mirror stays one: what is asked for it is mirrored
-    back, and its source gets the narrowest range that holds all that is asked for the two.  A usual range is cut to the new
-    one, and becomes the new one where they do not meet.
+    back, and its source gets the narrowest range that holds all that is asked for the two.  A usual range is cut to
+    the new one, and becomes the new one where they do not meet.
 
     Raises `InputError` if the result is not a valid skeleton, and `KeyError` for a joint or an angle that `text`
     does not have.
