@@ -187,7 +187,7 @@ def generate(  # type: ignore[no-untyped-def]
 
     for first in range(0, count, BLOCK):
         index = start + np.uint64(first)
-        draw_view(tables, words, seed, index, scratch, view_of(rows, edges))
+        draw_view(tables, words, seed, index, scratch, stack(rows, view_row(edges), 9))
 
         rng.fill(words, 2 * edges + classes, seed, index, rng.POSE)
         if _depends(tables):
@@ -199,7 +199,7 @@ def generate(  # type: ignore[no-untyped-def]
             k.uniform(stack(words, 2 * edges + c, 1), tables.length[c, 0], tables.length[c, 1], drawn)
             k.largest(drawn, longest)
         for e in range(edges):
-            k.divide(stack(lengths, tables.share[e], 1), longest, length_of(rows, edges, e))
+            k.divide(stack(lengths, tables.share[e], 1), longest, stack(rows, length_row(edges, e), 1))
 
         write(tables, layout, workspace, seed, index, first, count, outs, seen)
 
@@ -210,21 +210,24 @@ def stack(rows, first, count):  # type: ignore[no-untyped-def]
     return rows[first * BLOCK : (first + count) * BLOCK]
 
 
-@stage
-def view_of(rows, edges):  # type: ignore[no-untyped-def]
+@formula
+def view_row(edges):  # type: ignore[no-untyped-def]
     """Where `write` finds the views, a stack of 9."""
-    return stack(rows, 3 * (edges + 1) + 5 * edges, 9)
+    return 3 * (edges + 1) + 5 * edges
 
 
-@stage
-def length_of(rows, edges, e):  # type: ignore[no-untyped-def]
+@formula
+def length_row(edges, e):  # type: ignore[no-untyped-def]
     """Where `write` finds the lengths of edge e, over the longest."""
-    return stack(rows, 3 * (edges + 1) + 3 * e, 1)
+    return 3 * (edges + 1) + 3 * e
 
 
 @formula
 def _depends(tables):  # type: ignore[no-untyped-def]
     return len(tables.draws.parent) > 0 or len(tables.limits.target) > 0 or tables.limits.usual > 0
+
+
+# The next two are inlined, as if they stood in the kernels that share them.
 
 
 @formula
@@ -243,7 +246,7 @@ def draw_view(tables, words, seed, index, scratch, out):  # type: ignore[no-unty
 def write(tables, layout, workspace, seed, index, first, count, outs, seen):  # type: ignore[no-untyped-def]
     """BLOCK samples into the outputs, from place `first` of `count`; `index` is the first one's number.
 
-    They stand in the workspace: `view_of`, `length_of`, and in words 2e and 2e + 1 the angles of edge e.
+    They stand in the workspace: `view_row`, `length_row`, and in words 2e and 2e + 1 the angles of edge e.
     """
     words, rows, _, frames, scratch = workspace
     edges = len(tables.parent)
@@ -259,7 +262,7 @@ def write(tables, layout, workspace, seed, index, first, count, outs, seen):  # 
         upright = stack(scratch, 15, 9)
         k.identity(upright)
         _pose(tables, words, upright, frames, scratch, rows, o, up, 2)
-    _pose(tables, words, view_of(rows, edges), frames, scratch, rows, o, o + 1, 3)
+    _pose(tables, words, stack(rows, view_row(edges), 9), frames, scratch, rows, o, o + 1, 3)
     if not plain:
         _see(tables, words, seed, index, rows, image, visible, stack(scratch, 0, 1))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from posesynth import kinematics as k
 from posesynth.compilation import kernel, stage
 from posesynth.errors import whole_number
-from posesynth.kernel import FLOATS, NO_FLOATS, draw_view, length_of, plan, stack, view_of, write
+from posesynth.kernel import FLOATS, NO_FLOATS, draw_view, length_row, plan, stack, view_row, write
 from posesynth.rng import BLOCK
 from posesynth.sampler import check_arrays, field_shape
 from posesynth.skeleton import Skeleton
@@ -78,7 +78,7 @@ def see_evolved(tables, layout, workspace, seed, start, genes, outs, seen):  # t
         index = start + np.uint64(first)
         draw_view(tables, words, seed, index, scratch, view)
         _turns(here, 3 * edges, turn)
-        k.carry(view, turn, view_of(rows, edges))
+        k.carry(view, turn, stack(rows, view_row(edges), 9))
         _unpack(here, edges, words, rows)
         write(tables, layout, workspace, seed, index, first, count, outs, seen)
 
@@ -91,7 +91,7 @@ def _unpack(genes, edges, words, rows):  # type: ignore[no-untyped-def]
             steps = np.int64((genes[s, g] + _ONE) * _STEPS) & np.int64(0xFFFFFF)
             words[(2 * (g % edges) + g // edges) * BLOCK + s] = np.uint32(steps << np.int64(8))
         for e in range(edges):
-            length_of(rows, edges, e)[s] = genes[s, 2 * edges + e]
+            rows[length_row(edges, e) * BLOCK + s] = genes[s, 2 * edges + e]
 
 
 @stage
