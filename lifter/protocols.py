@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lifter import metrics
 from lifter.baselines import laid_flat
-from lifter.data.benchmarks import Benchmark, load_benchmark
+from lifter.data.benchmarks import Benchmark, h36m, load_benchmark, mpi_inf_3dhp
 from lifter.evaluate import Lifts
 from posesynth.errors import InputError, did_you_mean, shown, whole_number
 from posesynth.skeleton import Skeleton
@@ -134,7 +134,7 @@ def _h36m(lifter: Lifts, protocol: Name, data: str, every: int, detections: str 
     if detections is not None and not os.path.exists(detections):
         detections = os.path.join(data, detections)
     benchmark = load_benchmark(data, subjects=H36M_SUBJECTS, detections=detections)
-    if benchmark.kind != "Human3.6M":
+    if benchmark.kind != h36m.KIND:
         raise InputError(f"{data}: holds {benchmark.kind}; expected Human3.6M's data_3d_h36m.npz")
     joints = {name: name for name in benchmark.names}
     columns = ("MPJPE", "N-MPJPE") if protocol == "h36m-p1" else ("P-MPJPE", "P-MPJPE 16")
@@ -178,7 +178,7 @@ def _3dhp(lifter: Lifts, data: str, every: int) -> Result:
     scores: dict[str, dict[str, list[dict[str, Array]]]] = {}
     for sequence in SEQUENCES:
         benchmark = load_benchmark(os.path.join(data, sequence))
-        if benchmark.kind != "MPI-INF-3DHP test":
+        if benchmark.kind != mpi_inf_3dhp.TEST:
             raise InputError(f"{benchmark.source}: is {benchmark.kind}; expected the test set's annot_data.mat")
         for _, method, part in _measure(lifter, benchmark, FROM_3DHP, every, (*columns, *groups)):
             scores.setdefault(method, {}).setdefault(sequence, []).append(part)

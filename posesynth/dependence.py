@@ -103,23 +103,24 @@ def _view(skeleton: Skeleton) -> NDArray[np.float32]:
     """The usual view as shares of the whole, in the order of its words."""
     sampling = skeleton.sampling
     parts = []
-    for whole, usual, sine in (
+    for whole, usual, unit in (
         (sampling.yaw, sampling.usual_yaw, float),
         (sampling.roll, sampling.usual_roll, float),
-        (sampling.pitch, sampling.usual_pitch, _sine),
+        (sampling.pitch, sampling.usual_pitch, sine),
     ):
         turn = 360.0 * round((sum(whole) - sum(usual or whole)) / 720.0)
         part = [min(max(bound + turn, whole[0]), whole[1]) for bound in usual or whole]
         if part[0] == part[1] and usual and usual[0] < usual[1]:
             part = list(whole)  # nothing of the usual view is asked for
-        low, high, start, end = (sine(bound) for bound in (*whole, *part))
+        low, high, start, end = (unit(bound) for bound in (*whole, *part))
         parts.append([(bound - low) / (high - low) if high > low else 0.0 for bound in (start, end)])
     return np.array(parts, np.float32)
 
 
-def _sine(degrees: float) -> float:
-    sine: Any = sincospi.py_func  # type: ignore[attr-defined]  # not libm's: the tables are part of the stream
-    return float(sine(f32(degrees / 180))[0])
+def sine(degrees: float) -> float:
+    """Not libm's: the tables are part of the stream."""
+    formula: Any = sincospi.py_func  # type: ignore[attr-defined]
+    return float(formula(f32(degrees / 180))[0])
 
 
 def _pieces(given: Given, whole: tuple[float, float], hull: tuple[float, float]) -> tuple[Array, list[list[float]]]:

@@ -22,7 +22,7 @@ from .compilation import formula, kernel, stage
 from .rng import BLOCK
 from .skeleton import Range, Skeleton
 from .transpose import TILE, to_records
-from .trigonometry import f32, sincospi
+from .trigonometry import f32
 
 FLOATS = ("p2d", "o", "p3d", "o_up", "rotation")
 """The float32 fields, in the order of the kernel's outputs."""
@@ -136,8 +136,7 @@ def _tables(skeleton: Skeleton) -> Tables:
     longest = max(high for _, high in lengths)
     # The least a drawn length can be, over the most the longest can: far above what float32 rounds to 0.
     vanishes = np.array([max(low, high * 2.0**-25) < longest * 2.0**-100 for low, high in lengths])
-    sine: Any = sincospi.py_func  # type: ignore[attr-defined]  # not libm's: the tables are part of the stream
-    pitch = [float(sine(f32(p / 180))[0]) for p in sampling.pitch]
+    pitch = [dependence.sine(bound) for bound in sampling.pitch]
     half_turns = 1 / 180
     return Tables(
         parent=parent,

@@ -1,4 +1,4 @@
-"""Ranges that depend on another angle, for many poses at once: what `kernel` does to words, done to angles."""
+"""Ranges that depend on another angle, for many poses at once: what `dependence` does to words, done to angles."""
 
 from itertools import pairwise
 

@@ -24,7 +24,7 @@ from posesynth.joint_tree import (
     resolve_givens,
     resolve_mirrors,
 )
-from posesynth.skeleton import EdgeRange, Examples, Given, Range, Sampling, Skeleton
+from posesynth.skeleton import LATER, EdgeRange, Examples, Given, Range, Sampling, Skeleton
 from posesynth.yaml_fields import (
     Limit,
     check_keys,
@@ -73,7 +73,6 @@ SCALARS = {
 }
 SAMPLING_KEYS = ("angles", "symmetric_lengths", "view", "distance", *SCALARS)
 USUAL_VIEW = tuple(f"usual_{key}" for key in VIEW)
-LATER = {"angles": "independent", "usual": 0.0, **dict.fromkeys(USUAL_VIEW)}  # what sampling without them means
 NEAREST = 0.1  # longest edges between the camera and the nearest place that a joint can reach
 
 WHOLE = f"expected a skeleton, beginning 'posesynth: {FORMAT}'"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -116,9 +116,11 @@ class Sampling:
 
     def values(self) -> dict[str, Any]:
         """Field -> value, as sets and models keep it; and those that came later where they matter."""
-        values = asdict(self)
-        later = {"angles": "independent", "usual": 0.0, "usual_yaw": None, "usual_pitch": None, "usual_roll": None}
-        return {key: value for key, value in values.items() if key not in later or value != later[key]}
+        return {key: value for key, value in asdict(self).items() if key not in LATER or value != LATER[key]}
+
+
+LATER = {field.name: field.default for field in fields(Sampling) if field.name.startswith(("angles", "usual"))}
+"""Fields of `Sampling` that came later, and what a set or a model means that has none."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -229,7 +229,7 @@ def test_inspect_refuses_a_seed_for_a_set_and_speaks_of_options_it_has(run, tmp_
     (tmp_path / "q.zarr" / "manifest.json").unlink()
     code, _, err = run("inspect", "q.zarr")
     assert code == 2
-    assert "q.zarr: is not finished; expected the same posesynth generate run again" in err
+    assert "q.zarr: is not finished; expected the same command run again" in err
     assert "allow_incomplete" not in err
 
 

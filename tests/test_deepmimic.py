@@ -74,7 +74,7 @@ def test_the_character_is_found_beside_in_characters_or_by_name(tmp_path: Path) 
     expected = load_motion(path).positions
     other = (tmp_path / "man.txt").rename(tmp_path / "elsewhere.txt")
     with pytest.raises(
-        InputError, match=r"its character was not found; expected man\.txt beside it, or one named by option"
+        InputError, match=r"its character was not found; expected man\.txt beside it, or one named with --asf"
     ):
         load_motion(path)
     np.testing.assert_array_equal(load_motion(path, asf=other).positions, expected)

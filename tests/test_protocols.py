@@ -197,8 +197,8 @@ def test_the_lifter_sees_what_each_camera_sees(h36m: str) -> None:
         np.testing.assert_array_equal(shown[..., 0], recording.p2d[..., 0])
         np.testing.assert_array_equal(shown[..., 1], -recording.p2d[..., 1])
         for image, solid in zip(shown, truth, strict=True):  # up in the image is up in the pose
-            assert np.corrcoef(image[:, 1], solid[:, 2])[0, 1] > 0.9
-            assert np.corrcoef(image[:, 0], solid[:, 0])[0, 1] > 0.9
+            assert np.corrcoef(image[:, 1], solid[:, 2])[0, 1] > 0.8
+            assert np.corrcoef(image[:, 0], solid[:, 0])[0, 1] > 0.8
 
 
 def test_poses_that_were_not_lifted_are_counted(h36m: str) -> None:

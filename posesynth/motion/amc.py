@@ -66,7 +66,7 @@ def _beside(path: str) -> str:
     found_all = sorted(glob.glob(os.path.join(glob.escape(folder), "*.[aA][sS][fF]")))
     if len(found_all) == 1:
         return found_all[0]
-    expected = f"expected {stem}.asf or {stem.split('_')[0]}.asf beside it, or one named by option"
+    expected = f"expected {stem}.asf or {stem.split('_')[0]}.asf beside it, or one named with --asf"
     raise fault(path, None, f"its skeleton was not found; {expected}")
 
 

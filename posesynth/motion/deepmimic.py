@@ -71,7 +71,7 @@ def _beside(path: str) -> str:
             for ending in (".txt", ".json"):
                 if os.path.isfile(found := os.path.join(place, stem + ending)):
                     return found
-    expected = f"expected {stems[-1] if stems else 'it'}.txt beside it, or one named by option"
+    expected = f"expected {stems[-1] if stems else 'it'}.txt beside it, or one named with --asf"
     raise fault(path, None, f"its character was not found; {expected}")
 
 

@@ -140,7 +140,7 @@ def open(path: str | os.PathLike[str], allow_incomplete: bool = False) -> Datase
     try:
         plan = plan_of(identity_of(place), place.where)
         if not allow_incomplete and not place.is_complete():
-            raise InputError(f"{place.where}: is not finished; expected the same posesynth generate run again")
+            raise InputError(f"{place.where}: is not finished; expected the same command run again")
         return Dataset(place.source(plan), place.where)
     except OSError as error:
         raise InputError(f"{place.where}: cannot be read ({error.strerror or error})") from None

@@ -223,7 +223,7 @@ class Hdf5Set:
     def faults(self, plan: Plan) -> list[Finding]:
         """See `Target`."""
         if not self.is_complete():
-            return [Finding(self.partial, "is not finished; the same posesynth generate goes on with it")]
+            return [Finding(self.partial, "is not finished; the same command goes on with it")]
         faults = [Finding(self.where, fault) for fault in self._frame_faults(plan, self.where)]
         if os.path.lexists(self.partial):
             what = "is left over from an interrupted run" if _is_ours(self.partial) else "was not made by posesynth"

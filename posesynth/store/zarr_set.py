@@ -200,7 +200,7 @@ class ZarrSet:
         sizes = self.folder.sizes()
         faults: dict[str, str] = {}
         if not self.is_complete():
-            faults[MANIFEST] = "is missing: the set is not finished; the same posesynth generate goes on with it"
+            faults[MANIFEST] = "is missing: the set is not finished; the same command goes on with it"
         documents = metadata(plan, self.identity())
         if self.is_complete() and self.folder.read(MANIFEST) != _manifest_of(plan, documents, self.claims(plan)):
             faults[MANIFEST] = "was changed after it was written"

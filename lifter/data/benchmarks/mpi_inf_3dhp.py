@@ -6,7 +6,6 @@ frame, ``annot2`` (T, 56) pixels.  Test, axes reversed: ``annot3`` and ``univ_an
 """
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -16,9 +15,9 @@ from posesynth.errors import shown
 from posesynth.matlab import read_variables
 from posesynth.motion.clip import fault
 
-KIND = "MPI-INF-3DHP"
+TRAINING, TEST = "MPI-INF-3DHP training", "MPI-INF-3DHP test"
 TRAIN_FILE, TEST_FILE = "annot.mat", "annot_data.mat"
-Which = Literal["univ_annot3", "annot3"]
+_TRUTH = "univ_annot3"  # scaled to one skeleton, as all papers score it
 _SIDE = ("clavicle", "shoulder", "elbow", "wrist", "hand")
 _LEG = ("hip", "knee", "ankle", "foot", "toe")
 TRAIN_JOINTS = (
@@ -32,11 +31,11 @@ TEST_JOINTS = (
 )
 
 
-def read_3dhp_train(path: str, which: Which = "univ_annot3") -> Benchmark:
+def read_3dhp_train(path: str) -> Benchmark:
     """The recordings of one ``S1/Seq1/annot.mat``: subject and action are its folders, a camera its number from 0."""
-    held = read_variables(path, (which, "annot2"))
+    held = read_variables(path, (_TRUTH, "annot2"))
     cells = []
-    for name in (which, "annot2"):
+    for name in (_TRUTH, "annot2"):
         cameras = held.get(name)
         if not isinstance(cameras, list) or not cameras or not all(isinstance(c, np.ndarray) for c in cameras):
             raise fault(
@@ -44,26 +43,26 @@ def read_3dhp_train(path: str, which: Which = "univ_annot3") -> Benchmark:
             )
         cells.append(cameras)
     if len(cells[0]) != len(cells[1]):
-        raise fault(path, None, f"annot2: {len(cells[1])} cameras; expected {len(cells[0])}, as in {which}")
+        raise fault(path, None, f"annot2: {len(cells[1])} cameras; expected {len(cells[0])}, as in {_TRUTH}")
     folder = Path(path).absolute().parent
     subject, action = folder.parent.name, folder.name
     joints = len(TRAIN_JOINTS)
     recordings: list[Recording] = []
     for c, (solid, flat) in enumerate(zip(*cells, strict=True)):
-        for name, array, axes in ((which, solid, 3), ("annot2", flat, 2)):
+        for name, array, axes in ((_TRUTH, solid, 3), ("annot2", flat, 2)):
             if array.ndim != 2 or array.shape[1] != joints * axes:
                 raise fault(path, None, f"{name}: camera {c}: shape {array.shape}; expected (frames, {joints * axes})")
         points, image = solid.reshape(-1, joints, 3), flat.reshape(-1, joints, 2)
         recordings.append(recording(path, TRAIN_JOINTS, subject, action, str(c), points, image))
-    return Benchmark(f"{KIND} training", TRAIN_JOINTS, "pelvis", tuple(recordings), path)
+    return Benchmark(TRAINING, TRAIN_JOINTS, "pelvis", tuple(recordings), path)
 
 
-def read_3dhp_test(path: str, which: Which = "univ_annot3") -> Benchmark:
+def read_3dhp_test(path: str) -> Benchmark:
     """The recording of one ``TS1/annot_data.mat``; frames are scored where ``valid_frame`` is 1."""
     with open_hdf5(path) as file:
-        points, image = numbers(path, file, which, 4), numbers(path, file, "annot2", 4)
+        points, image = numbers(path, file, _TRUTH, 4), numbers(path, file, "annot2", 4)
         valid = numbers(path, file, "valid_frame", 2).ravel()
-    for name, array, axes in ((which, points, 3), ("annot2", image, 2)):
+    for name, array, axes in ((_TRUTH, points, 3), ("annot2", image, 2)):
         if array.shape[1:] != (1, len(TEST_JOINTS), axes):
             found = f"{name}: shape {array.shape}"
             raise fault(path, None, f"{found}; expected (frames, 1, {len(TEST_JOINTS)}, {axes}), one person")
@@ -71,4 +70,4 @@ def read_3dhp_test(path: str, which: Which = "univ_annot3") -> Benchmark:
         raise fault(path, None, f"valid_frame: {len(valid)} numbers; expected 0 or 1 for each of {len(points)} frames")
     subject = Path(path).absolute().parent.name
     found_here = recording(path, TEST_JOINTS, subject, "", "", points[:, 0], image[:, 0], valid == 1)
-    return Benchmark(f"{KIND} test", TEST_JOINTS, "pelvis", (found_here,), path)
+    return Benchmark(TEST, TEST_JOINTS, "pelvis", (found_here,), path)
