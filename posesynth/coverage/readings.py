@@ -4,7 +4,7 @@ A direction is (flexion, abduction) and also (flexion + 180, 180 - abduction), w
 about the bone, and so changes the angles of all that hangs on it.  Only a range of abduction that reaches beyond 90
 holds both kinds, and no skeleton that ships has one; but the schema allows it, and poses drawn from such a range must
 lie in it.  A choice bone by bone would not do: where a bone's range holds both readings, only the bones that hang
-on it tell which of them was drawn.
+on it tell which of them was drawn.  Whole ranges choose: where one depends on another angle, its table has no say.
 """
 
 import numpy as np
