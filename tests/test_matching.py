@@ -210,6 +210,17 @@ def test_sides_are_never_crossed_and_no_keypoint_is_two_joints(extra: list[str])
     assert set(found.joints) | set(found.absent) == set(QUADRUPED.joints)
 
 
+def test_of_a_person_in_coco_the_nose_is_the_neck_of_human_and_the_top_of_the_head_is_absent() -> None:
+    sides = [f"{side}_{part}" for part in ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+             for side in ("left", "right")]  # fmt: skip
+    found = guess_map(keypoints(("nose", *sides)), load_skeleton("human"))
+    assert found.joints["neck"] == ("nose",)
+    assert found.joints["thorax"] == ("left_shoulder", "right_shoulder")
+    assert found.joints["hip"] == ("left_hip", "right_hip")
+    assert found.joints["left_foot"] == ("left_ankle",)
+    assert found.absent == ("spine", "head")
+
+
 def test_what_stands_for_a_joint_is_in_words_that_names_have() -> None:
     parts = {part.removeprefix("both ") for near in NEAREST.values() for part in near}
     for part in parts | set(NEAREST):

@@ -72,6 +72,9 @@ NEAREST = {
     "hind paw": ("hind hoof", "hind foot", "hind toe", "hind claw", "hind ankle"),
 }
 
+# The same in skeletons that have both a thorax and a neck, as Human3.6M's: there the neck is the nose and the head its top.
+NEAREST_ABOVE_THORAX = {"neck": ("nose",), "head": ("skull", "head tip")}
+
 
 @dataclass(frozen=True)
 class Name:

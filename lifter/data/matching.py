@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lifter.data.anatomy import NEAREST, in_common_words, read_names
+from lifter.data.anatomy import NEAREST, NEAREST_ABOVE_THORAX, in_common_words, read_names
 from lifter.data.track import Keypoints
 from posesynth.errors import InputError
 from posesynth.motion.clip import fault
@@ -184,9 +184,11 @@ def _guess(names: Sequence[str], joints: Sequence[str], given: Joints, absent: S
 
     _same(search, words, joints, missing)
     wanted = dict(zip(joints, read_names(joints), strict=True))
+    parts = {name.part for name in wanted.values()}
+    nearest = NEAREST | NEAREST_ABOVE_THORAX if {"thorax", "neck"} <= parts else NEAREST
     for joint in missing():
         side = wanted[joint].side
-        for part in NEAREST.get(wanted[joint].part, ()):
+        for part in nearest.get(wanted[joint].part, ()):
             if part.startswith("both "):
                 pair = [name for s in ("l", "r") for name in words.named(s, part.removeprefix("both "))]
                 if not side and search.take_mean(joint, pair):
