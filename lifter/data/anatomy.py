@@ -72,7 +72,7 @@ NEAREST = {
     "hind paw": ("hind hoof", "hind foot", "hind toe", "hind claw", "hind ankle"),
 }
 
-# The same in skeletons that have both a thorax and a neck, as Human3.6M's: there the neck is the nose and the head its top.
+# The same in skeletons with a thorax and a neck, as Human3.6M's: there the neck is the nose and the head is its top.
 NEAREST_ABOVE_THORAX = {"neck": ("nose",), "head": ("skull", "head tip")}
 
 
