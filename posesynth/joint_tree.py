@@ -31,15 +31,12 @@ class Joint:
         return self.node.entries.get(key, self.node)
 
 
-def mirrored(range_: EdgeRange, other: Mapping[str, str]) -> EdgeRange:
-    """The range of the bone seen in a mirror that swaps left and right (x -> -x).
-
-    other: joint -> its mirror image, for the frame.
-    """
+def mirrored(range_: EdgeRange, frame: str) -> EdgeRange:
+    """The range of the bone seen in a mirror that swaps left and right (x -> -x), in the frame that is there for it."""
     first, second = range_.given
     return replace(
         range_,
-        frame=other.get(range_.frame, range_.frame),
+        frame=frame,
         second=mirrored_second(range_.angles, range_.second),
         first_given=first and _mirrored_given(first),
         second_given=second and _mirrored_given(second, range_.angles),
@@ -129,9 +126,13 @@ def resolve_mirrors(
             source_joint = joints[joint.mirror]
             parent = source_joint.parent
             joint.parent = other.get(parent, parent) if parent is not None else None
-            # Hanging on the same joint of the midline, it has the same joints above it.
-            above = other if joint.parent != parent else {}
-            joint.range = mirrored(source_joint.range, above) if source_joint.range else None
+    for name in followers:
+        joint = joints[name]
+        source_range = joints[joint.mirror].range if joint.mirror is not None else None
+        if source_range is not None:
+            # Of the joint that carries the frame and its mirror image, the one that this joint hangs on.
+            image = other.get(source_range.frame, source_range.frame)
+            joint.range = mirrored(source_range, image if image in _above(name, joints) else source_range.frame)
     return _check_midline(root, followers, joints, other, faults) if whole else []
 
 
@@ -237,18 +238,25 @@ def check_frames(joints: Mapping[str, Joint], words: tuple[str, ...], faults: Fa
     """Tells each joint whose frame is neither one of `words` nor that of a joint above it.  Needs a whole tree."""
     for name, joint in joints.items():
         frame = joint.range.frame if joint.range else words[0]
-        if frame in words or joint.mirror is not None:
+        if frame in words:
             continue
-        above: list[str] = []
-        step = joint.parent
-        while step is not None and step in joints:
-            above.append(step)
-            step = joints[step].parent
+        above = _above(name, joints)
         if frame not in above:
             wrong = f"'{frame}' is no joint between '{name}' and the root"
             expected = f"expected {', '.join(words)}, or the joint whose bone carries the frame"
-            path = within("joints", name) + ".frame"
-            faults.add(joint.place("frame"), path, wrong, expected + faults.suggest(frame, [*words, *above]))
+            key = "frame" if joint.mirror is None else "mirror"
+            path = within("joints", name) + f".{key}"
+            faults.add(joint.place(key), path, wrong, expected + faults.suggest(frame, [*words, *above]))
+
+
+def _above(name: str, joints: Mapping[str, Joint]) -> list[str]:
+    """The joints between a joint and the root, the nearest first; as far as a cycle, where there is one."""
+    above: list[str] = []
+    step = joints[name].parent
+    while step is not None and step in joints and step not in above:
+        above.append(step)
+        step = joints[step].parent
+    return above
 
 
 def resolve_givens(joints: Mapping[str, Joint], faults: Faults) -> None:

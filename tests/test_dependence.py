@@ -112,6 +112,21 @@ def test_a_mirrored_table_is_the_table_mirrored() -> None:
     assert share.max() < 1 + 1e-4
 
 
+def test_the_frame_of_a_mirror_is_that_of_the_joint_it_hangs_on() -> None:
+    """The image of the joint that carries the frame where the mirror hangs on that, the joint itself where on it."""
+    head = "posesynth: 1\nname: a\nroot: r\njoints:\n"
+    angles_ = "flexion: [0, 9], abduction: [0, 9]"
+    apart = f"  a: {{parent: r, {angles_}}}\n  b: {{parent: a, {angles_}}}\n  c: {{parent: b, frame: a, {angles_}}}\n"
+    images = "".join(f"  {name}2: {{mirror: {name}}}\n" for name in "abc")
+    assert parse_skeleton(head + apart + images).ranges[-1].frame == "a2"
+    shared = apart + f"  a2: {{parent: r, {angles_}}}\n  b2: {{parent: a, {angles_}}}\n  c2: {{mirror: c}}\n"
+    text = head + shared + "symmetric: [[a, a2], [b, b2]]\n"
+    assert parse_skeleton(text).ranges[-1].frame == "a"
+    lost = text.replace("b2: {parent: a,", "b2: {parent: r,").replace("[a, a2], ", "")
+    with pytest.raises(InputError, match=r"c2\.mirror: 'a' is no joint between 'c2' and the root"):
+        parse_skeleton(lost)
+
+
 def test_tables_that_leave_the_whole_range_change_no_byte_of_the_others() -> None:
     plain = LEG.replace("{given: flexion, at: {100: [0, 10], 200: [-20, 40]}}", "[-20, 40]")
     a, b = (sample(parse_skeleton(text), 3, 0, 500, ("o_up",)) for text in (LEG, plain))

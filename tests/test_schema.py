@@ -169,8 +169,8 @@ def _direction(edge: EdgeRange, first: float, second: float) -> np.ndarray:
 @settings(max_examples=50)
 def test_the_corners_of_a_mirrored_range_are_the_mirrored_corners(skeleton: Skeleton) -> None:
     for ours in skeleton.ranges:
-        theirs = mirrored(ours, {})
-        assert mirrored(theirs, {}).second == pytest.approx(ours.second, abs=1e-9)
+        theirs = mirrored(ours, ours.frame)
+        assert mirrored(theirs, theirs.frame).second == pytest.approx(ours.second, abs=1e-9)
         for first in ours.first:
             for second, other in zip(ours.second, reversed(theirs.second), strict=True):
                 flipped = _direction(ours, first, second) * [-1, 1, 1]

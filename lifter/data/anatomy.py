@@ -73,7 +73,7 @@ NEAREST = {
 }
 
 # The same in skeletons with a thorax and a neck, as Human3.6M's: there the neck is the nose and the head is its top.
-NEAREST_ABOVE_THORAX = {"neck": ("nose",), "head": ("skull", "head tip")}
+NEAREST_ABOVE_THORAX = {"neck": ("nose", *NEAREST["neck"]), "head": ("skull", "head tip")}
 
 
 @dataclass(frozen=True)
