@@ -1,6 +1,6 @@
 """Changes of a skeleton's YAML that leave the rest of the text as it was, comments included."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from posesynth.errors import InputError
 from posesynth.joint_tree import mirrored_second
@@ -23,22 +23,82 @@ def with_ranges(text: str, changes: Mapping[str, Mapping[str, Range]]) -> str:
     """
     text, tree = _read(text)
     joints = tree.entries["joints"].entries
+    for joint, ranges in (sources := _changes_of_sources(joints, changes)).items():
+        for key in ranges:
+            if key in joints[joint].entries and joints[joint].entries[key].kind == "map":
+                raise InputError(f"joints.{joint}.{key}: depends on another angle; expected a plain range to change")
+    return _changed(text, _edits(text, joints, sources))
+
+
+class Written:
+    """The ranges that stand in a skeleton's YAML, and where.
+
+    The text is one that `parse_skeleton` took, or one that `edit` made of it, whose numbers may be wrong.
+    ``ranges``: joint -> path of a range within the joint's entry -> (low, high); paths are ``flexion``, ``length``,
+    ``usual.flexion``, and ``abduction.at.30`` for a row of a range that depends on another angle.
+    ``mirrors``: joint -> the joint it mirrors, whose ranges it has; it has none in ``ranges``.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        tree = read_yaml(text, Faults("<skeleton>"), MAX_JOINTS)
+        assert tree is not None
+        self._joints = tree.entries["joints"].entries
+        self.mirrors = {
+            joint: entry.entries["mirror"].text for joint, entry in self._joints.items() if "mirror" in entry.entries
+        }
+        self.ranges = {
+            joint: dict(_written(entry)) for joint, entry in self._joints.items() if joint not in self.mirrors
+        }
+
+    def edit(self, joint: str, path: str, range_: Range) -> str:
+        """The text with one range changed, as `with_ranges` does it, but whatever comes of it: `parse_skeleton` judges.
+
+        path: one of ``ranges[joint]``, or ``length`` where none is written.
+        """
+        return _apply(self.text, _edits(self.text, self._joints, {joint: {path: range_}}))
+
+
+def _written(entry: Node) -> Iterator[tuple[str, Range]]:
+    for key, node in entry.entries.items():
+        if key == "usual":
+            yield from ((f"usual.{angle}", _bounds_of(range_)) for angle, range_ in node.entries.items())
+        elif node.kind == "map":
+            yield from ((f"{key}.at.{at}", _bounds_of(range_)) for at, range_ in node.entries["at"].entries.items())
+        elif node.kind == "list":
+            yield key, _bounds_of(node)
+
+
+def _bounds_of(range_: Node) -> Range:
+    low, high = (float(item.text) for item in range_.items)
+    return low, high
+
+
+def _edits(
+    text: str, joints: Mapping[str, Node], changes: Mapping[str, Mapping[str, Range]]
+) -> list[tuple[int, int, str]]:
+    """What to replace, as (start, end, new), for new ranges of joints that are no mirrors."""
     edits: list[tuple[int, int, str]] = []
-    for joint, ranges in _changes_of_sources(joints, changes).items():
-        for key, (low, high) in ranges.items():
+    for joint, ranges in changes.items():
+        entry = joints[joint]
+        for path, (low, high) in ranges.items():
             bounds = (f"{low:.6g}", f"{high:.6g}")
-            if key == "length" and key not in joints[joint].entries:
-                entry = joints[joint]
+            if path == "length" and path not in entry.entries:
                 first = next(place for name, place in entry.keys.items() if name in ANGLES)
                 edits.append(_insertion(text, entry, first, "length: [{}, {}]".format(*bounds)))
                 continue
-            if joints[joint].entries[key].kind == "map":
-                raise InputError(f"joints.{joint}.{key}: depends on another angle; expected a plain range to change")
-            edits += _bounds(joints[joint].entries[key], bounds)
-            usual = joints[joint].entries.get("usual")
-            if usual is not None and key in usual.entries:
-                edits += _bounds(usual.entries[key], _cut(usual.entries[key], bounds))
-    return _changed(text, edits)
+            edits += _bounds(_at(entry, path), bounds)
+            usual = entry.entries.get("usual")
+            if usual is not None and path in usual.entries:
+                edits += _bounds(usual.entries[path], _cut(usual.entries[path], bounds))
+    return edits
+
+
+def _at(entry: Node, path: str) -> Node:
+    """The range at a path of `Written`; the angle of a row may have a decimal point."""
+    for key in path.split(".", 1 if path.startswith("usual.") else 2):
+        entry = entry.entries[key]
+    return entry
 
 
 def _bounds(range_: Node, bounds: tuple[str, str]) -> list[tuple[int, int, str]]:
@@ -95,9 +155,14 @@ def _read(text: str) -> tuple[str, Node]:
 
 
 def _changed(text: str, edits: list[tuple[int, int, str]]) -> str:
+    text = _apply(text, edits)
+    parse_skeleton(text, "<changed skeleton>")
+    return text
+
+
+def _apply(text: str, edits: list[tuple[int, int, str]]) -> str:
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
-    parse_skeleton(text, "<changed skeleton>")
     return text
 
 

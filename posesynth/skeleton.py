@@ -222,7 +222,7 @@ def load_skeleton(name_or_path: str | os.PathLike[str]) -> Skeleton:
     given = os.fspath(name_or_path)
     path = Path(given)
     source = given
-    if builtin := _builtin(name_or_path):
+    if builtin := builtin_name(name_or_path):
         path = _builtin_folder() / f"{builtin}.yaml"
         source = path.name
     try:
@@ -247,8 +247,8 @@ def _builtin_folder() -> Path:
     return shipped if shipped.is_dir() else package.parent / "skeletons"
 
 
-def _builtin(given: str | os.PathLike[str]) -> str | None:
-    """The built-in that is meant, None for a file.  InputError for a name that is neither."""
+def builtin_name(given: str | os.PathLike[str]) -> str | None:
+    """The built-in that `load_skeleton` takes this for, None for a file.  InputError for a name that is neither."""
     if not isinstance(given, str) or set(given) & {"/", "\\", os.sep}:
         return None
     name = given.removesuffix(".yaml")
