@@ -69,7 +69,7 @@ def sheet(skeleton: Skeleton, rows: Sequence[Row], path: Path, title: str) -> No
     height = _PANEL * len(rows) + _HEAD
     figure = Figure(figsize=(_PANEL * COLUMNS, height), facecolor=PAPER)
     axes = figure.subplots(len(rows), COLUMNS, squeeze=False)
-    colours = _colours(skeleton)
+    colours = bone_colours(skeleton)
     for axis_row, row in zip(axes, rows, strict=True):
         for column, axis in enumerate(axis_row):
             axis.set_axis_off()
@@ -111,7 +111,7 @@ def view(yaw: float, pitch: float) -> NDArray[np.float64]:
     return matrix
 
 
-def _colours(skeleton: Skeleton) -> list[str]:
+def bone_colours(skeleton: Skeleton) -> list[str]:
     """A colour for each edge: by side, or where nothing is symmetric by the branch it belongs to.
 
     The first of a symmetric pair is the left one unless the names say otherwise.
