@@ -38,6 +38,15 @@ def carried(edge: EdgeRange, first: Array, second: Array) -> Array:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
+def frames(skeleton: Skeleton, first: Array, second: Array) -> Array:
+    """(..., E, 3, 3) the frame F of each bone, from angles (..., E): the bone lies along its third column."""
+    made: list[Array] = []
+    for e, edge in enumerate(skeleton.ranges):
+        frame = carried(edge, first[..., e], second[..., e])
+        made.append(frame if skeleton.carrier(e) < 0 else made[skeleton.carrier(e)] @ frame)
+    return np.stack(made, axis=-3)
+
+
 def excess(values: Array, given: Range | tuple[Array, Array]) -> Array:
     """Degrees by which angles lie outside a range, or each its own: negative below it, positive above it, 0 inside."""
     low, high = given

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.coverage.angles import carried, principal_angles, weights
+from posesynth.coverage.angles import frames, principal_angles, weights
 from posesynth.coverage.joint_map import JointMap, Pair, bind
 from posesynth.errors import InputError
 from posesynth.motion import Motion
@@ -178,11 +178,9 @@ def _middle(skeleton: Skeleton) -> Array:
 
 def _directions(skeleton: Skeleton) -> Array:
     """(E, 3) bones of the pose in the middle of all ranges."""
-    frames: list[Array] = []
-    for e, edge in enumerate(skeleton.ranges):
-        outer = frames[skeleton.carrier(e)] if skeleton.carrier(e) >= 0 else np.eye(3)
-        frames.append(outer @ carried(edge, np.array(sum(edge.first) / 2), np.array(sum(edge.second) / 2)))
-    return np.array([frame[:, 2] for frame in frames])
+    first = np.array([sum(edge.first) / 2 for edge in skeleton.ranges])
+    second = np.array([sum(edge.second) / 2 for edge in skeleton.ranges])
+    return frames(skeleton, first, second)[..., 2]
 
 
 def _axis(name: str) -> Array:

@@ -38,6 +38,18 @@ def fit(
 
     Raises InputError as `measure` does, or for a `quantile` outside (0, 1] or a `margin` outside [0, 180].
     """
+    return with_ranges(skeleton.text, propose(skeleton, motions, joint_map, quantile=quantile, margin=margin))
+
+
+def propose(
+    skeleton: Skeleton,
+    motions: Sequence[Motion],
+    joint_map: JointMap | None = None,
+    *,
+    quantile: float = 0.98,
+    margin: float = 0.0,
+) -> dict[str, dict[str, Range]]:
+    """The ranges that `fit` writes: joint -> angle -> (low, high) in degrees, of each bone that is seen."""
     if not 0 < quantile <= 1:
         raise InputError(f"quantile: {quantile:g}; expected a share above 0 and up to 1")
     if not 0 <= margin <= 180:
@@ -47,8 +59,8 @@ def fit(
     ranges = fitted_ranges(skeleton, motions, joint_map, quantile, margin, kept)
     kept = {e: which for e, which in kept.items() if skeleton.joints[e + 1] in ranges}
     if kept:
-        warnings.warn(_swing(skeleton, told, kept), stacklevel=2)
-    return with_ranges(skeleton.text, ranges)
+        warnings.warn(_swing(skeleton, told, kept), stacklevel=3)
+    return ranges
 
 
 def _swing(skeleton: Skeleton, told: Heading, kept: dict[int, int]) -> str:

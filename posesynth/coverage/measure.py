@@ -126,7 +126,7 @@ def measure(skeleton: Skeleton, motions: Sequence[Motion], joint_map: JointMap |
         if not len(a):
             unseen.append(skeleton.joints[e + 1])
             continue
-        out = _outside(skeleton, e, first[seen_here], second[seen_here])
+        out = outside(skeleton, e, first[seen_here], second[seen_here])
         inside[seen_here, e] = (out[0] == 0) & (out[1] == 0)
         edges.append(
             EdgeCoverage(
@@ -167,7 +167,7 @@ def gather(skeleton: Skeleton, motions: Sequence[Motion], joint_map: JointMap | 
     return seen
 
 
-def _outside(skeleton: Skeleton, e: int, first: Array, second: Array) -> tuple[Array, Array]:
+def outside(skeleton: Skeleton, e: int, first: Array, second: Array) -> tuple[Array, Array]:
     """Signed degrees outside the two ranges of edge e, 0 within the tolerance; first, second: (T, E) of all bones."""
     edge = skeleton.ranges[e]
     out = [

@@ -23,9 +23,14 @@ def read_angles(skeleton: Skeleton, directions: Array) -> tuple[Array, Array]:
     least outside over the whole tree.
     """
     first, second = principal_angles(skeleton, directions)
-    if any(_reaches_over(edge) for edge in skeleton.ranges):
+    if depends_on_ranges(skeleton):
         return _best_reading(skeleton, first, second)
     return first, second
+
+
+def depends_on_ranges(skeleton: Skeleton) -> bool:
+    """Whether `read_angles` reads directions otherwise when ranges change."""
+    return any(_reaches_over(edge) for edge in skeleton.ranges)
 
 
 def _reaches_over(edge: EdgeRange) -> bool:

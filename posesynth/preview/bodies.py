@@ -25,10 +25,10 @@ class Bodies:
         self.parents = skeleton.parents[1:]
         bones, balls = count * skeleton.edges, count * (skeleton.edges + 1)
         self._bones = server.scene.add_batched_meshes_simple(
-            f"{name}/bones", *_bone(), *_nowhere(bones), cast_shadow=False, receive_shadow=False
+            f"{name}/bones", *_bone(), **_nowhere(bones), cast_shadow=False, receive_shadow=False
         )
         self._balls = server.scene.add_batched_meshes_simple(
-            f"{name}/joints", *_ball(), *_nowhere(balls), cast_shadow=False, receive_shadow=False
+            f"{name}/joints", *_ball(), **_nowhere(balls), cast_shadow=False, receive_shadow=False
         )
 
     def show(self, joints: Array, colours: Colours, radius: float | Array, ball: Colours) -> None:
@@ -45,12 +45,12 @@ class Bodies:
         self._bones.batched_positions = _flat(np.nan_to_num(joints[:, self.parents]))
         self._bones.batched_wxyzs = _flat(_turns(bones, length))
         self._bones.batched_scales = _flat(np.stack([thick, thick, length], axis=-1))
-        self._bones.batched_colors = colours.reshape(-1, 3)
+        self._bones.batched_colors = _linear(colours)
         known = np.isfinite(joints).all(axis=-1)
         size = np.where(known, BALL * (radius if np.isscalar(radius) else np.min(radius)), 0.0)
         self._balls.batched_positions = _flat(np.nan_to_num(joints))
         self._balls.batched_scales = _flat(np.repeat(size[..., None], 3, axis=-1))
-        self._balls.batched_colors = ball.reshape(-1, 3)
+        self._balls.batched_colors = _linear(ball)
 
     def on_click(self, chosen: Any) -> None:
         """Call ``chosen(body, joint)`` for a bone or a ball that is clicked: the joint where the bone ends."""
@@ -69,9 +69,19 @@ def _flat(values: Array) -> NDArray[np.float32]:
     return np.ascontiguousarray(values.reshape(-1, values.shape[-1]), np.float32)
 
 
-def _nowhere(count: int) -> tuple[Array, Array, Array]:
-    """Turns, places and sizes of what is not shown yet."""
-    return np.tile([1.0, 0, 0, 0], (count, 1)), np.zeros((count, 3)), np.zeros((count, 3))
+def _linear(colours: Colours) -> Colours:
+    """Colours as a screen has them in linear light, which is how viser takes those of a batch, and only those."""
+    return np.asarray(255 * (colours.reshape(-1, 3) / 255) ** 2.2 + 0.5).astype(np.uint8)
+
+
+def _nowhere(count: int) -> dict[str, Array]:
+    """What is not shown yet: without a size."""
+    return {
+        "batched_wxyzs": np.tile([1.0, 0, 0, 0], (count, 1)),
+        "batched_positions": np.zeros((count, 3)),
+        "batched_scales": np.zeros((count, 3)),
+        "batched_colors": np.zeros((count, 3), np.uint8),
+    }
 
 
 def _turns(bones: Array, length: Array) -> Array:

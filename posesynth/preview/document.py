@@ -60,7 +60,8 @@ class Document:
         """The ranges of a joint by their paths (see `Written`), its length also where none is written."""
         source = self.source(joint)
         edge = self.skeleton.joints.index(source) - 1
-        return {"length": self.skeleton.ranges[edge].length} | self._written.ranges[source]
+        written = self._written.ranges[source]
+        return written if "length" in written else written | {"length": self.skeleton.ranges[edge].length}
 
     def set_range(self, joint: str, path: str, range_: Range) -> None:
         """Change a range, valid or not.  Changes of one range that follow each other quickly are undone together."""

@@ -1,0 +1,80 @@
+"""The controls of one joint: for each of its ranges a slider with two handles, and its two ends as numbers."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from posesynth.schema.tables import ANGLES, LENGTH
+from posesynth.skeleton import Range
+
+if TYPE_CHECKING:
+    import viser
+
+NOTE = "from, to"
+Changed = Callable[[str, Range], None]
+
+
+class RangeControl:
+    """A range, shown and moved: by its slider with the mouse, by its numbers with the keyboard, too."""
+
+    def __init__(self, server: "viser.ViserServer", path: str, range_: Range, changed: Changed) -> None:
+        self.path = path
+        angle = _angle(path)
+        low, high, step = slider_bounds(angle, range_)
+        limit = LENGTH if angle == "length" else ANGLES[angle]
+        self._slider = server.gui.add_multi_slider(
+            label(path), low, high, step, (max(low, range_[0]), min(high, range_[1])), hint=limit.about
+        )
+        self._numbers = server.gui.add_vector2(
+            NOTE,
+            (float(range_[0]), float(range_[1])),
+            min=(limit.low, limit.low),
+            max=(limit.high, limit.high),
+            step=step,
+            hint=f"From and to, in {limit.unit}; arrow keys move them.",
+        )
+
+        def moved(event: Any) -> None:
+            if event.client_id is not None:  # not by `show`
+                value = event.target.value
+                changed(path, (float(value[0]), float(value[1])))
+
+        self._slider.on_update(moved)
+        self._numbers.on_update(moved)
+
+    def remove(self) -> None:
+        """Take the control off the page."""
+        self._slider.remove()
+        self._numbers.remove()
+
+    def show(self, range_: Range, note: str = NOTE) -> None:
+        """The range as the document has it now, and what is said of it."""
+        low, high = sorted(range_)
+        if low < self._slider.min or high > self._slider.max:
+            self._slider.min, self._slider.max, _ = slider_bounds(_angle(self.path), (low, high))
+        self._slider.value = (low, high)
+        self._numbers.value = range_
+        self._numbers.label = note
+
+
+def label(path: str) -> str:
+    """A path of `Written` in words: ``usual.flexion`` is usual flexion, ``theta.at.46`` theta at 46."""
+    return path.replace(".at.", " at ").replace("usual.", "usual ")
+
+
+def _angle(path: str) -> str:
+    return path.removeprefix("usual.").split(".")[0]
+
+
+def slider_bounds(angle: str, range_: Range) -> tuple[float, float, float]:
+    """Low end, high end and step of the slider for a range: a whole turn about its middle, or twice its length."""
+    if angle == "theta":
+        return 0.0, 180.0, 1.0
+    if angle == "abduction" and -90 <= range_[0] and range_[1] <= 90:
+        return -90.0, 90.0, 1.0
+    if angle == "length":
+        top = max(range_[1], 1e-6)
+        step = 10.0 ** (math.floor(math.log10(top)) - 2)
+        return 0.0, math.ceil(2 * top / step) * step, step
+    middle = 10 * round(sum(range_) / 20)
+    return max(middle - 180.0, -720.0), min(middle + 180.0, 720.0), 1.0
