@@ -68,6 +68,13 @@ _asf_option = click.option(
     "--asf", help="The skeleton of AMC, the character of DeepMimic files.  Default: beside them."
 )
 
+_host_option = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Where to serve.  Beyond this machine a token is asked for."
+)
+_port_option = click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 for any that is free."
+)
+
 
 def _names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(","))
@@ -327,6 +334,36 @@ def inspect(what: str, png: Path | None, seed: int) -> None:
     else:
         with told_of_compiling():
             inspection.skeleton(what, png, seed)
+
+
+@posesynth.command()
+@click.argument("what", metavar="SKELETON_OR_DATASET")
+@click.argument("more", nargs=-1, metavar="")
+@click.option("--motion", multiple=True, metavar="CLIP...", help="Real motion to lay over the skeleton.")
+@_map_option
+@_asf_option
+@_host_option
+@_port_option
+def preview(
+    what: str, more: tuple[str, ...], motion: tuple[str, ...], joint_map: str | None, asf: str | None, host: str,
+    port: int,
+) -> None:  # fmt: skip
+    """Open a page in the browser: a skeleton's ranges under sliders, or the samples of a data set.
+
+    The page shows what the ranges let a pose be, and how much of real motion they hold, and saves the YAML.
+    """
+    from . import preview as preview_
+
+    if more and not motion:
+        raise InputError(f"'{more[0][:60]}': one skeleton or data set at a time; clips come after --motion")
+    if what.rstrip("/").endswith((".zarr", ".h5", ".hdf5")):
+        for name, value in (("--motion", motion), ("--map", joint_map), ("--asf", asf)):
+            if value:
+                raise InputError(f"{name}: goes with a skeleton; a data set has its own poses")
+        preview_.preview_samples(what, host, port)
+    else:
+        _make_ready()
+        preview_.preview_skeleton(what, (*motion, *more), joint_map, asf, host, port)
 
 
 @posesynth.command()

@@ -125,15 +125,34 @@ def run_command(command: click.Command, name: str, args: list[str] | None) -> No
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends the program as an exit does: what is half-written is cleaned up on the way."""
+    """SIGTERM ends the program as an exit does, what is half-written is cleaned up on the way; no signal is lost."""
     if threading.current_thread() is not threading.main_thread():
         yield  # where signals are not handled
         return
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    hook, sys.unraisablehook = sys.unraisablehook, _send_again
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
+
+
+def _send_again(lost: "sys.UnraisableHookArgs") -> None:
+    """A signal that came while C called Python, as LLVM does while a kernel is compiled, is dropped there: once more.
+
+    From another thread, and a moment later: here it would be lost again.
+    """
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        number = signal.SIGINT
+    elif isinstance(lost.exc_value, SystemExit) and lost.exc_value.code == 128 + signal.SIGTERM:
+        number = signal.SIGTERM
+    else:
+        sys.__unraisablehook__(lost)
+        return
+    again = threading.Timer(0.05, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def _run(command: click.Command, name: str, args: list[str] | None) -> int:

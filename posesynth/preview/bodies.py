@@ -38,7 +38,7 @@ class Bodies:
         joints.  radius: of the bones, one for all or (B, E).
         """
         bones = joints[:, 1:] - joints[:, self.parents]
-        seen = np.isfinite(bones).all(axis=-1)
+        seen = np.asarray(np.isfinite(bones).all(axis=-1))
         bones = np.where(seen[..., None], bones, 0.0)
         length = np.linalg.norm(bones, axis=-1)
         thick = np.where(seen, np.broadcast_to(radius, seen.shape), 0.0)
@@ -47,7 +47,7 @@ class Bodies:
         self._bones.batched_scales = _flat(np.stack([thick, thick, length], axis=-1))
         self._bones.batched_colors = _linear(colours)
         known = np.isfinite(joints).all(axis=-1)
-        size = np.where(known, BALL * (radius if np.isscalar(radius) else np.min(radius)), 0.0)
+        size = np.where(known, BALL * float(np.min(radius)), 0.0)
         self._balls.batched_positions = _flat(np.nan_to_num(joints))
         self._balls.batched_scales = _flat(np.repeat(size[..., None], 3, axis=-1))
         self._balls.batched_colors = _linear(ball)

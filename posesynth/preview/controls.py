@@ -14,6 +14,16 @@ NOTE = "from, to"
 Changed = Callable[[str, Range], None]
 
 
+def by_user(changed: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Of a control: calls with the value that a user has set, and not where the page itself sets one."""
+
+    def updated(event: Any) -> None:
+        if event.client_id is not None:
+            changed(event.target.value)
+
+    return updated
+
+
 class RangeControl:
     """A range, shown and moved: by its slider with the mouse, by its numbers with the keyboard, too."""
 
@@ -34,11 +44,7 @@ class RangeControl:
             hint=f"From and to, in {limit.unit}; arrow keys move them.",
         )
 
-        def moved(event: Any) -> None:
-            if event.client_id is not None:  # not by `show`
-                value = event.target.value
-                changed(path, (float(value[0]), float(value[1])))
-
+        moved = by_user(lambda value: changed(path, (float(value[0]), float(value[1]))))
         self._slider.on_update(moved)
         self._numbers.on_update(moved)
 
@@ -70,7 +76,7 @@ def slider_bounds(angle: str, range_: Range) -> tuple[float, float, float]:
     """Low end, high end and step of the slider for a range: a whole turn about its middle, or twice its length."""
     if angle == "theta":
         return 0.0, 180.0, 1.0
-    if angle == "abduction" and -90 <= range_[0] and range_[1] <= 90:
+    if angle == "abduction" and range_[0] >= -90 and range_[1] <= 90:
         return -90.0, 90.0, 1.0
     if angle == "length":
         top = max(range_[1], 1e-6)

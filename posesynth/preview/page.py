@@ -17,13 +17,13 @@ from posesynth.kinematics import forward
 from posesynth.motion import Motion
 from posesynth.preview.bodies import Bodies
 from posesynth.preview.clip import Clip
-from posesynth.preview.controls import RangeControl, label
+from posesynth.preview.controls import RangeControl, by_user
 from posesynth.preview.document import Document
 from posesynth.preview.flat import pose_grid
 from posesynth.preview.posture import Posture, surface, surface_faces, upright
 from posesynth.sampler import sample
 from posesynth.schema_edits import with_ranges
-from posesynth.skeleton import Range, Skeleton
+from posesynth.skeleton import Range
 
 if TYPE_CHECKING:
     import viser
@@ -120,10 +120,10 @@ class SkeletonPage:
         self.conflict = gui.add_button_group("on disk", ("Load the file", "Keep mine"), visible=False)
         self.conflict.on_click(lambda event: self.settle(event.target.value == "Keep mine"))
         for name, key, modifier in (("Undo", "Z", "cmd/ctrl"), ("Redo", "Y", "cmd/ctrl"), ("Save", "S", "cmd/ctrl")):
-            command = gui.add_command(name, hotkey=key, modifier=modifier)  # type: ignore[arg-type]
+            command = gui.add_command(name, hotkey=key, modifier=modifier)
             command.on_trigger(lambda _, name=name: getattr(self, name.lower())())
         self.joint = gui.add_dropdown("joint", self.document.skeleton.joints[1:], initial_value=self.chosen)
-        self.joint.on_update(lambda event: event.client_id is not None and self.choose(event.target.value))
+        self.joint.on_update(by_user(self.choose))
         self.about = gui.add_html("")
         self.named = gui.add_checkbox("names", True, hint="The names of all joints, or of the chosen one alone.")
         self.named.on_update(lambda _: self.show_names())
@@ -137,10 +137,10 @@ class SkeletonPage:
         with gui.add_folder("real motion"):
             self.coverage = gui.add_html("")
             self.clip_name = gui.add_dropdown("clip", tuple(_unlike([clip.name for clip in self.clips])))
-            self.clip_name.on_update(lambda event: event.client_id is not None and self.show_clip())
+            self.clip_name.on_update(by_user(lambda _: self.show_clip()))
             self.play = gui.add_checkbox("play", False)
             self.frame = gui.add_slider("frame", 0, max(self.clip.frames - 1, 1), 1, 0)
-            self.frame.on_update(lambda event: event.client_id is not None and self.show_frame(event.target.value))
+            self.frame.on_update(by_user(self.show_frame))
             self.quantile = gui.add_slider("share to hold, %", 50.0, 100.0, 0.5, 98.0)
             self.propose = gui.add_button_group("range", ("Propose", "Take", "Drop"))
             self.propose.on_click(lambda event: getattr(self, f"{event.target.value.lower()}_range")())
@@ -279,19 +279,21 @@ class SkeletonPage:
     @property
     def clip(self) -> Clip:
         """The clip that is shown."""
-        return self.clips[self.clip_name.options.index(self.clip_name.value)]
+        index: int = self.clip_name.options.index(self.clip_name.value)
+        return self.clips[index]
 
     def refresh(self, faults: Sequence[str] = ()) -> None:
-        """Draw all that depends on the document."""
+        """Draw all that depends on the document, at once."""
         skeleton = self.document.skeleton
         self.rest = upright(skeleton)
         for clip in self.clips:
             clip.follow(skeleton)
-        self._say(faults or self.document.faults)
-        self._show_controls()
-        self.show_names()
-        self._draw_animal()
-        self._draw_poses()
+        with self.server.atomic():
+            self._say(faults or self.document.faults)
+            self._show_controls()
+            self.show_names()
+            self._draw_animal()
+            self._draw_poses()
 
     def _say(self, faults: Sequence[str]) -> None:
         document = self.document
@@ -317,7 +319,9 @@ class SkeletonPage:
         for control in self.controls:
             control.show(document.ranges(source)[control.path], *notes.get(control.path, ()))
         if self.clips:
-            self.coverage.content = _block(f"{100 * self.clip.whole():.1f} % of this clip's frames are inside as a whole")
+            self.coverage.content = _block(
+                f"{100 * self.clip.whole():.1f} % of this clip's frames are inside as a whole"
+            )
             told = "; ".join(f"{name} {low:g}° to {high:g}°" for name, (low, high) in self.proposal.items())
             self.proposed.content = _block(f'<span style="color:{PROPOSED}">■</span> proposed: {told}') if told else ""
 
@@ -359,7 +363,7 @@ class SkeletonPage:
         self.animal.show(self.rest.joints[None], colours[None], radius, balls)
         shown = np.where(np.isfinite(posture.joints), posture.joints, self.rest.joints)
         for name, place in zip(self.names, shown, strict=True):
-            name.position = place + [0, 0, 1.5 * self.thick]
+            name.position = place + np.array([0, 0, 1.5 * self.thick])
         self._draw_surfaces(posture, chosen)
 
     def _draw_surfaces(self, posture: Posture, chosen: list[int]) -> None:

@@ -1,16 +1,15 @@
 """One posture of a skeleton, and the range of a bone as a surface about its joint."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.coverage.angles import carried, frames
 from posesynth.conditional_ranges import range_left
+from posesynth.coverage.angles import carried, frames
 from posesynth.skeleton import Range, Skeleton
 
-Array = NDArray[np.floating[Any]]
+Array = NDArray[np.float64]
 
 STEPS = 20  # of a surface in either angle
 

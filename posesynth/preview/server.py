@@ -14,7 +14,7 @@ import ipaddress
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -94,22 +94,29 @@ def serve(title: str, host: str = "127.0.0.1", port: int = PORT) -> Iterator[tup
     port = _free(host, port)
     guard = Guard(host, port)
     plain = websockets.asyncio.server.serve
-    websockets.asyncio.server.serve = functools.partial(_guarded, plain, guard)  # type: ignore[misc,assignment]
+    websockets.asyncio.server.serve = functools.partial(_guarded, plain, guard)
     try:
         with _quiet():
             server = viser.ViserServer(host=host, port=port, label=title, verbose=False)
     finally:
-        websockets.asyncio.server.serve = plain  # type: ignore[misc]
+        websockets.asyncio.server.serve = plain
     try:
         if server.get_port() != port:  # taken in the moment since it was free
             raise _taken(port)
         # A viser page can ask for a tunnel that shows it to the whole internet; this one cannot.
-        server.request_share_url = _no_tunnel  # type: ignore[method-assign]
+        server.request_share_url = _no_tunnel
         server.gui.configure_theme(show_logo=False, show_share_button=False)
         yield server, guard.url
     finally:
         with _quiet():
             server.stop()
+
+
+def until_interrupted(url: str, run: Callable[[threading.Event], object] = threading.Event.wait) -> None:
+    """Tell the address, then go on with `run`, which returns when its event is set, until Ctrl-C."""
+    print(f"{url}  (Ctrl-C ends it)", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        run(threading.Event())
 
 
 def _guarded(serve_: Any, guard: Guard, *args: Any, process_request: Any, **options: Any) -> Any:
