@@ -3,6 +3,7 @@
 import html
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from posesynth.skeleton import Range
 if TYPE_CHECKING:
     import viser
 
-POSES, COLUMNS = 12, 4
+POSES, COLUMNS = 12, 3
 # The colour-blind tell this red from this blue; what is outside is thicker, too.
 INSIDE, OUTSIDE, CHOSEN, PROPOSED = "#0072B2", "#CC2222", "#009E73", "#CC79A7"
 JOINT, REST = "#33363f", "#c9cbd3"
@@ -250,15 +251,18 @@ class SkeletonPage:
         """Work out the range that holds the chosen share of the chosen joint's frames, and show it."""
         with self.lock:
             source = self.document.source(self.chosen)
-            try:
-                found = propose(
-                    self.document.skeleton, self.motions, self.joint_map, quantile=self.quantile.value / 100
-                )
-            except InputError as error:
-                self.refresh(error.lines)
-                return
+            with warnings.catch_warnings(record=True) as doubts:
+                warnings.simplefilter("always")
+                try:
+                    found = propose(
+                        self.document.skeleton, self.motions, self.joint_map, quantile=self.quantile.value / 100
+                    )
+                except InputError as error:
+                    self.refresh(error.lines)
+                    return
             self.proposal = found.get(source, {})
-            self.refresh()
+            # The heading takes the swing of some bones: that is for these to know, and for no other.
+            self.refresh([str(doubt.message) for doubt in doubts if source in str(doubt.message)])
 
     def take_range(self) -> None:
         """Write the proposed range."""
@@ -314,7 +318,8 @@ class SkeletonPage:
         frame = {"world": "the animal's axes", "parent": "the frame of its parent bone"}.get(
             range_.frame, f"the frame of {range_.frame}"
         )
-        self.about.content = _block(f"from {skeleton.joints[skeleton.parents[edge + 1]]}; angles in {frame}{follows}")
+        parent = skeleton.joints[skeleton.parents[skeleton.joints.index(self.chosen)]]
+        self.about.content = _block(f"from {parent}; angles in {frame}{follows}")
         notes = self._notes(range_.angle_names)
         for control in self.controls:
             control.show(document.ranges(source)[control.path], *notes.get(control.path, ()))
@@ -399,8 +404,9 @@ class SkeletonPage:
         low, high = joints.min(axis=1), joints.max(axis=1)
         size = 0.6 * self.span / np.maximum((high - low).max(axis=1), 1e-9)
         row, column = np.divmod(np.arange(len(joints)), COLUMNS)
-        across = column - (COLUMNS - 1) / 2
-        ground = np.stack([-1.3 - 0.85 * row, (0.72 + 0.12 * row) * across, np.zeros(len(joints))], axis=-1) * self.span
+        away = 1.25 + 0.8 * row
+        aside = (0.7 + 0.12 * row) * (column - (COLUMNS - 1) / 2) + 0.17 * away  # along the camera's line of sight
+        ground = np.stack([-away, aside, np.zeros(len(joints))], axis=-1) * self.span
         ground[:, 2] = self.rest.joints[:, 2].min()
         foot = np.stack([(low + high)[:, 0] / 2, (low + high)[:, 1] / 2, low[:, 2]], axis=-1)
         return np.asarray((joints - foot[:, None]) * size[:, None, None] + ground[:, None])
