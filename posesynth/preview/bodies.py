@@ -1,11 +1,10 @@
 """Poses in the 3D view: each bone a solid that tapers towards its end, each joint a ball."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from posesynth.skeleton import Skeleton
 
 if TYPE_CHECKING:
     import viser
@@ -18,10 +17,36 @@ PROFILE = ((0.0, 0.35), (0.14, 1.0), (1.0, 0.3))  # along the bone, radius
 BALL = 1.15  # radius of a joint's ball in radii of the bone
 
 
+class Bones(Protocol):
+    """What is drawn of a skeleton: N joints, the root first and parents before their children."""
+
+    @property
+    def parents(self) -> NDArray[np.int32]:
+        """(N,) index of each joint's parent, -1 at the root."""
+
+    @property
+    def edges(self) -> int:
+        """E = N - 1."""
+
+
+def rgb(colours: Sequence[str]) -> Colours:
+    """(C, 3) of colours ``#rrggbb``."""
+    return np.array([tuple(bytes.fromhex(colour[1:])) for colour in colours], np.uint8).reshape(-1, 3)
+
+
+def light_up(server: "viser.ViserServer") -> None:
+    """Light of one kind from all around and a little more from above: viser's own bleaches the colours."""
+    scene = server.scene
+    scene.configure_default_lights(False)
+    scene.configure_environment_map(None)
+    scene.add_light_hemisphere("/light/sky", sky_color=(255, 255, 255), ground_color=(190, 190, 200), intensity=2.6)
+    scene.add_light_directional("/light/lamp", intensity=1.8, position=(-1.0, -1.5, 3.0), cast_shadow=False)
+
+
 class Bodies:
     """B poses of one skeleton, each drawn as E bones and N balls, in one place of the scene's tree."""
 
-    def __init__(self, server: "viser.ViserServer", name: str, skeleton: Skeleton, count: int) -> None:
+    def __init__(self, server: "viser.ViserServer", name: str, skeleton: Bones, count: int) -> None:
         self.parents = skeleton.parents[1:]
         bones, balls = count * skeleton.edges, count * (skeleton.edges + 1)
         self._bones = server.scene.add_batched_meshes_simple(
