@@ -207,16 +207,32 @@ def evaluate_images(predictions: str, image_set: str, protocol: Any, json_file: 
 
 @lifter.command()
 @click.argument("poses", metavar="POSES")
-@click.option("--out", "--video", "out", required=True, metavar="FILE", help="A film, .mp4 or .gif, or a still, .png.")
+@click.option("--out", "--video", "out", metavar="FILE", help="A film, .mp4 or .gif, or a still, .png.")
+@click.option("--web", is_flag=True, help="Play it in the browser instead, until Ctrl-C.")
 @click.option("--fps", type=float, default=30.0, show_default=True, help="Frames a second.")
 @click.option("--individual", metavar="NAME", help="Only this one.")
-def show(poses: str, out: str, fps: float, individual: str | None) -> None:
-    """Draw lifted poses beside the 2D they come from."""
+@click.option("--port", type=Size(0, 2**16), default=8080, show_default=True, help="Of --web; 0 for any free one.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Of --web.  Beyond this machine a token is asked for."
+)
+def show(poses: str, out: str | None, web: bool, fps: float, individual: str | None, port: int, host: str) -> None:
+    """Draw lifted poses beside the 2D they come from, or play them in the browser."""
+    if web == (out is not None):
+        raise InputError(f"--out, --web: {'both are' if web else 'neither is'} given; expected one of them")
+    if web:
+        from lifter.draw.web import show_web
+
+        show_web(poses, host, port, fps, individual)
+        return
+    context = click.get_current_context()
+    for name in ("port", "host"):
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise InputError(f"--{name}: is given without --web; expected both or none")
     try:
         from lifter.draw import show as draw
     except ModuleNotFoundError as error:
         raise InputError(f"drawing needs {error.name}: pip install 'posesynth[draw]'") from None
-    print(draw(poses, out, fps, individual))
+    print(draw(poses, str(out), fps, individual))
 
 
 @lifter.command()

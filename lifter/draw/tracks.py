@@ -58,14 +58,14 @@ def show(
         raise InputError(f"{path}: .mp4 needs ffmpeg, which is not on the PATH; try {path.with_suffix('.gif')}")
     track = poses if isinstance(poses, PoseTrack) else read_poses(poses)
     named = track.source if isinstance(poses, PoseTrack) else os.fspath(poses)
-    chosen = _choose(track, named, individual, 1 if ending == ".png" else AT_ONCE)
+    chosen = choose(track, named, individual, 1 if ending == ".png" else AT_ONCE)
     said = _panel(track, chosen[0], path) if ending == ".png" else _film(track, chosen, path, float(fps))
     names = ", ".join(track.individuals[a] for a in chosen)
     some = f"; {names[:80]} of {len(track.individuals)} individuals" if len(chosen) < len(track.individuals) else ""
     return f"{path}: {said}{some}"
 
 
-def _choose(track: PoseTrack, named: str, individual: str | None, most: int) -> list[int]:
+def choose(track: PoseTrack, named: str, individual: str | None, most: int) -> list[int]:
     """Indices of the individuals to draw, in the track's order.  named: what an error calls the track."""
     lifted = np.isfinite(track.p3d).all(axis=-1).any(axis=-1).sum(axis=0)
     if individual is not None and individual not in track.individuals:
@@ -109,7 +109,7 @@ def _film(track: PoseTrack, chosen: list[int], path: Path, fps: float) -> str:
             screen.draw(place)
             for floor in floors:
                 floor.draw(int(step), TURN * place / fps)
-            counter.set_text(_name(track, int(step)))
+            counter.set_text(frame_name(track, int(step)))
             done.set_width((place + 1) / len(steps))
             add_frame()
     of = f" of {total:,}" if total > len(steps) else ""
@@ -124,7 +124,7 @@ def _stage(
     names = [track.individuals[a] for a in chosen]
     images = track.p2d[steps][:, chosen].astype(np.float64)
     window = following(images, round(fps / 2))
-    axis, doubtful = new_axes(figure, 0.21, _FOOT, width, height), _doubtful(track)
+    axis, doubtful = new_axes(figure, 0.21, _FOOT, width, height), doubtful_joints(track)
     screen = Screen(axis, body, images, doubtful[steps][:, chosen], names, window)
     screen.frame()
     label(axis, _words_2d(doubtful[steps][:, chosen]))
@@ -133,7 +133,7 @@ def _stage(
     floors = []
     for place, (a, name) in enumerate(zip(chosen, names, strict=True)):
         left, bottom = 4.89 + place % columns * wide, _FOOT + (rows - 1 - place // columns) * high
-        stood = _standing(track, slice(None), a)
+        stood = stand(track, slice(None), a)
         floors.append(Floor(new_axes(figure, left, bottom, wide, high), body, stood))
         label(floors[-1].axis, f"3D: {name}" if len(chosen) > 1 else "3D, turning")
     return screen, floors
@@ -156,8 +156,8 @@ def _writer(path: Path, fps: Any, figure: Any) -> Iterator[Callable[[], None]]:
 def _panel(track: PoseTrack, a: int, path: Path) -> str:
     lifted = np.flatnonzero(np.isfinite(track.p3d[:, a]).all(axis=-1).any(axis=-1))
     steps = lifted[np.linspace(0, len(lifted) - 1, min(len(lifted), COLUMNS)).round().astype(int)]
-    body, stood = body_of(track), _standing(track, steps, a)
-    images, doubtful = track.p2d[steps, a][:, None].astype(np.float64), _doubtful(track)[steps, a][:, None]
+    body, stood = body_of(track), stand(track, steps, a)
+    images, doubtful = track.p2d[steps, a][:, None].astype(np.float64), doubtful_joints(track)[steps, a][:, None]
     # Rows are as high as what they hold, and not higher.
     low, high = boxes(images)
     across, up = (high - low).max(axis=0)
@@ -173,7 +173,7 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
     for column, step in enumerate(steps):
         place = {"ha": "center", "va": "center", "parse_math": False}
         x, y = (column + 0.5) * side / width, 1 - (top - 0.1) / height
-        figure.text(x, y, _name(track, int(step)), color=INK, fontsize=9, **place)
+        figure.text(x, y, frame_name(track, int(step)), color=INK, fontsize=9, **place)
     bottom = height - top
     for row, row_height in enumerate(heights):
         y = (bottom - gap / 2) / height
@@ -190,13 +190,14 @@ def _panel(track: PoseTrack, a: int, path: Path) -> str:
     return f"{len(steps)} of {len(lifted):,} frames with a pose"
 
 
-def _standing(track: PoseTrack, steps: Any, a: int) -> Standing:
+def stand(track: PoseTrack, steps: Any, a: int) -> Standing:
+    """The poses of one individual in these frames on the floor, what is in doubt in the 2D taken for not seen."""
     confidence = None if track.confidence is None else track.confidence[steps, a]
-    seen = np.where(_doubtful(track)[steps, a, :, None], np.nan, track.p2d[steps, a])
+    seen = np.where(doubtful_joints(track)[steps, a, :, None], np.nan, track.p2d[steps, a])
     return standing(track.p3d[steps, a], seen, confidence)
 
 
-def _doubtful(track: PoseTrack) -> NDArray[np.bool_]:
+def doubtful_joints(track: PoseTrack) -> NDArray[np.bool_]:
     """(T, A, N) joints that are in the 2D, but were found with too little confidence to be lifted."""
     if track.p2d_confidence is None:
         return np.zeros(track.p2d.shape[:3], np.bool_)
@@ -210,7 +211,8 @@ def _words_2d(doubtful: NDArray[np.bool_]) -> str:
     return "2D, as filmed" + (f"; pale: confidence under {MIN_CONFIDENCE:g}" if doubtful.any() else "")
 
 
-def _name(track: PoseTrack, step: int) -> str:
+def frame_name(track: PoseTrack, step: int) -> str:
+    """A frame as people call it: by its number, or by the end of its image's name."""
     frame = track.frames[step]
     return frame[-24:] if isinstance(frame, str) else f"frame {frame}"
 
