@@ -45,9 +45,9 @@ def server() -> Iterator[Any]:
 def drawn(page: SamplesPage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Joints (B, N, 3) of the bodies, and the linear colours of bones (B, E, 3) and joints (B, N, 3)."""
     balls, bones = page._bodies._balls, page._bodies._bones
-    joints = np.asarray(balls.batched_positions).reshape(page._count, -1, 3)
+    joints = np.array(balls.batched_positions).reshape(page._count, -1, 3)
     shape = (page._count, -1, 3)
-    return joints, np.asarray(bones.batched_colors).reshape(shape), np.asarray(balls.batched_colors).reshape(shape)
+    return joints, np.array(bones.batched_colors).reshape(shape), np.array(balls.batched_colors).reshape(shape)
 
 
 @pytest.mark.parametrize("name", ["whole.zarr", "missing.h5"])

@@ -124,8 +124,9 @@ class TrackPage:
             self._pose()
 
     def show_individual(self, name: str | None) -> None:
-        """Show one individual, or all for None."""
+        """Of several individuals show one, or all for None."""
         with self._lock, self._server.atomic():
+            self.individual.value = self._all if name is None else name
             self._stage = self._staged(self._most if name is None else [self._names[name]])
             self._set_stage()
             self.show_frame(self.step)
@@ -253,10 +254,11 @@ class TrackPage:
             if ahead:
                 self.show_frame((self.step + ahead) % len(self._track.frames))
 
-    def _on_individual(self, _: Any) -> None:
-        with self._lock:
-            name = self.individual.value
-            self.show_individual(None if name == self._all else name)
+    def _on_individual(self, event: Any) -> None:
+        if event.client_id is not None:
+            with self._lock:
+                name = self.individual.value
+                self.show_individual(None if name == self._all else name)
 
     # What is seen.
 

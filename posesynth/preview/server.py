@@ -42,6 +42,7 @@ class Guard:
     def __init__(self, host: str, port: int) -> None:
         self.token = "" if is_loopback(host) else secrets.token_urlsafe(16)
         self.port = port
+        self.serving: Any = None  # what websockets' `serve` gave back
         named = f"[{host}]" if ":" in host else host
         self.url = f"http://{named}:{port}/" + (f"?token={self.token}" if self.token else "")
 
@@ -108,14 +109,15 @@ def serve(title: str, host: str = "127.0.0.1", port: int = PORT) -> Iterator[tup
         server.gui.configure_theme(show_logo=False, show_share_button=False)
         yield server, guard.url
     finally:
+        guard.serving.server.get_loop().call_soon_threadsafe(_hang_up, guard.serving.server)
         with _quiet():
             server.stop()
 
 
 def until_interrupted(url: str, run: Callable[[threading.Event], object] = threading.Event.wait) -> None:
     """Tell the address, then go on with `run`, which returns when its event is set, until Ctrl-C."""
-    print(f"{url}  (Ctrl-C ends it)", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
+        print(f"{url}  (Ctrl-C ends it)", flush=True)
         run(threading.Event())
 
 
@@ -133,7 +135,17 @@ def _guarded(serve_: Any, guard: Guard, *args: Any, process_request: Any, **opti
         shown = Headers({"Content-Type": "text/plain", "Content-Length": str(len(body)), **headers})
         return Response(status, status.phrase, shown, body)
 
-    return serve_(*args, process_request=process, **options)
+    guard.serving = serve_(*args, process_request=process, **options)
+    return guard.serving
+
+
+def _hang_up(server: Any) -> None:
+    """Drop connections without a request: browsers open some ahead, and a server waits ten seconds for each."""
+    from websockets.protocol import State
+
+    for connection in server.handlers:
+        if connection.protocol.state is State.CONNECTING:
+            connection.transport.abort()
 
 
 def _free(host: str, port: int) -> int:
