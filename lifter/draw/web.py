@@ -1,6 +1,7 @@
 """A lifted track in the browser: the 2D beside bodies that turn under the mouse, a timeline, the confidence."""
 
 import html
+import math
 import os
 import threading
 import time
@@ -17,7 +18,7 @@ from posesynth.preview.server import PORT, serve, until_interrupted
 from ..data.pose_track import MIN_CONFIDENCE, PoseTrack
 from ..data.poses import read_poses
 from .skeletons import body_of
-from .standing import FLAT, UPRIGHT, Standing
+from .standing import FROM_ABOVE, Standing
 from .tracks import choose, doubtful_joints, frame_name, stand
 from .web_plots import ImagePlane, confidence_legend, confidence_plot, cursor
 from .window import following
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 12  # individuals on the floor
 COLUMNS = 4
+STEEP = 42.0  # degrees from above, where one row stands behind another
 WIDTH = 440  # pixels of the panel
 TICK = 1 / 60  # seconds
 SPEEDS = ("0.1", "0.25", "0.5", "1", "2", "4")
@@ -174,7 +176,9 @@ class TrackPage:
         scene, most = self._server.scene, max(len(self._most), len(self._stage.individuals))
         light_up(self._server)
         self._bodies = Bodies(self._server, "/bodies", self._tree, most)
-        self._tags = [scene.add_label(f"/tags/{i}", "", anchor="top-center") for i in range(most)]
+        self._tags = [
+            scene.add_label(f"/tags/{i}", "", anchor="top-center", font_screen_scale=0.8) for i in range(most)
+        ]
         self._filmed = scene.add_label("/camera", "camera", anchor="center-center", font_screen_scale=0.8)
         self._along: Any = None
         if self._track.confidence is not None:
@@ -205,7 +209,8 @@ class TrackPage:
                 tag.position = stage.ground[i] - [0, radius, 0]
         far = half[1] + 2.5 * max(half[0], top / 1.5)
         look_at = np.array([0.0, 0.0, 0.36 * top])
-        position = look_at + far * np.array([0.0, -UPRIGHT, FLAT])
+        steep = math.radians(FROM_ABOVE if half[1] < 2 * radius else STEEP)
+        position = look_at + far * np.array([0.0, -math.cos(steep), math.sin(steep)])
         cameras: list[Any] = [self._server.initial_camera]
         cameras += [client.camera for client in self._server.get_clients().values()]
         for camera in cameras:
