@@ -29,6 +29,7 @@ SECTIONS = {
     "cascade": "cascade",
     "limit": "limit",
     "images": "images",
+    "page": "page",
 }
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 MARK = "<!-- measured: written by python -m tests.benchmarks --record -->\n"

@@ -1,0 +1,74 @@
+"""From a range that is moved to the poses it lets be, on the page of `posesynth preview`."""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+import posesynth
+from posesynth.preview.document import Document
+from posesynth.preview.page import SkeletonPage
+from posesynth.preview.server import serve
+
+from .measure import table
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests' own modules, as pytest has them
+
+from browser import browser  # noqa: E402
+
+CHANGES = 20
+WATCH = """
+const poses = document.querySelector('svg[aria-label*="poses"]').parentElement;
+window.pressed = []; window.redrawn = [];
+document.addEventListener('keydown', () => window.pressed.push(performance.now()), true);
+new MutationObserver(() => requestAnimationFrame(() => window.redrawn.push(performance.now())))
+    .observe(poses, {childList: true, subtree: true});"""
+
+
+def page() -> None:
+    """Milliseconds, median and largest of 20 changes of one range: in the page's program, from the new range to all
+    messages of the redrawn page; and in a headless Chromium that draws in software on the same cores, from the key
+    that moves a range to the frame with the new poses (asked: 100)."""
+    rows = []
+    for name in ("quadruped", "human", "hand"):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.yaml"
+            path.write_text(posesynth.load_skeleton(name).text)
+            with serve(name, port=0) as (server, url):
+                made = SkeletonPage(server, Document(path))
+                joint = made.document.skeleton.joints[2]
+                made.choose(joint)
+                inside = _inside(made)
+                pressed = _pressed(url)
+        rows.append([name, *(f"{value:.0f}" for value in (median(inside), max(inside), median(pressed), max(pressed)))])
+    print(table(["skeleton", "program", "largest", "key to frame", "largest"], rows))
+
+
+def _inside(made: SkeletonPage) -> list[float]:
+    taken = []
+    path = made.controls[0].path
+    low, high = made.document.ranges(made.chosen)[path]
+    for part in np.linspace(0.5, 1, CHANGES):
+        began = time.perf_counter()
+        made.set_range(path, (low, float(low + (high - low) * part)))
+        taken.append(1e3 * (time.perf_counter() - began))
+    return taken
+
+
+def _pressed(url: str) -> list[float]:
+    taken = []
+    with browser() as page:
+        page.open(url)
+        page.wait_for(lambda: page.count("svg[aria-label*='poses']"))
+        page.driver.execute_script(WATCH)
+        numbers = page.driver.find_elements("css selector", "input[inputmode=numeric], input[inputmode=decimal]")
+        for _ in range(CHANGES):
+            page.driver.execute_script("window.pressed = []; window.redrawn = [];")
+            numbers[0].send_keys(page.keys.ARROW_UP)
+            page.wait_for(lambda: page.driver.execute_script("return window.redrawn.length"))
+            taken.append(float(page.driver.execute_script("return window.redrawn[0] - window.pressed[0]")))
+            time.sleep(0.3)
+    return taken
