@@ -498,6 +498,64 @@ def verify(path: str, repair: bool) -> None:
 
 
 @posesynth.command()
+@click.argument("path", metavar="NEW.yaml", type=click.Path(path_type=Path))
+@click.option("--like", "model", metavar="SKELETON", help="Begin with a copy of this one: a built-in or a file.")
+@click.option(
+    "--from",
+    "source",
+    metavar="FILE",
+    help="Draft it from DeepLabCut's config.yaml, SLEAP's .json, .h5 or .slp, COCO's .json, .bvh, .urdf or MJCF .xml.",
+)
+@click.option("--root", metavar="JOINT", help="The root.  Default: the file's own, or the most central joint.")
+@click.option("--drop", metavar="JOINT,...", default="", help="Joints to leave out.")
+@click.option("--link", metavar="A-B,...", default="", help="Links to add between joints.")
+@click.option("--unlink", metavar="A-B,...", default="", help="Links of the file to leave out.")
+@click.option("--category", metavar="NAME", help="Which of several categories of a COCO file.")
+@click.option(
+    "--up",
+    type=click.Choice(["x", "y", "z", "-x", "-y", "-z"]),
+    help="The file's axis that points up.  Default: its format's.",
+)
+def new(
+    path: Path, model: str | None, source: str | None, root: str | None, drop: str, link: str, unlink: str,
+    category: str | None, up: str | None,
+) -> None:  # fmt: skip
+    """Begin a skeleton: a commented YAML with wide ranges to narrow.
+
+    Nothing is guessed: loops, loose joints and several roots are told, with the option that settles each.
+    """
+    from . import drafts
+
+    if (model is None) == (source is None):
+        raise InputError("new: expected --like SKELETON or --from FILE, one of the two")
+    if path.suffix not in (".yaml", ".yml"):
+        raise InputError(f"{path}: ends in '{path.suffix}'; expected a new file that ends in .yaml")
+    if path.exists():
+        raise InputError(f"{path}: exists already; expected a new file")
+    if model is not None:
+        for option in ("root", "drop", "link", "unlink", "category", "up"):
+            if click.get_current_context().get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
+                raise InputError(f"--{option}: says how to read a file; expected it with --from FILE")
+        _write_whole(path, drafts.like(model, path.stem))
+        print(f"{path}: written; a copy of {model}, called {path.stem}")
+    else:
+        given = {"drop": drop, "link": link, "unlink": unlink}
+        lists = {option: tuple(filter(None, _names(words))) for option, words in given.items()}
+        draft = drafts.drafted(str(source), path.stem, root=root, category=category, up=up, **lists)
+        _write_whole(path, draft.text)
+        made = draft.skeleton
+        pairs = _count(len(made.symmetric), "symmetric pair")
+        print(f"{path}: written from {source} ({draft.kind}); {len(made.joints)} joints, {pairs}")
+        print(f"  root: {made.joints[0]}, {draft.root}")
+        print(f"  ranges: {draft.ranges}")
+        if draft.heading:
+            print(f"  heading: {draft.heading}; --up names another axis")
+        for note in draft.notes:
+            print(f"  {note}")
+    print(f"next: posesynth preview {path}\n      posesynth inspect {path} --png {path.with_suffix('.png')}")
+
+
+@posesynth.command()
 @click.argument("skeletons", nargs=-1, required=True, metavar="SKELETON...")
 def validate(skeletons: tuple[str, ...]) -> None:
     """Check skeleton files; every fault of each is reported."""
@@ -649,3 +707,18 @@ def _write_new(path: Path, text: str) -> None:
         if made:
             path.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written; {error.strerror}") from None
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a new file that is there whole or not at all, and never in the place of another."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("x", encoding="utf-8") as file:
+            file.write(text)
+        os.link(partial, path)  # as a rename, but it replaces nothing
+    except FileExistsError:
+        raise InputError(f"{path}: exists already; expected a new file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written; {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
