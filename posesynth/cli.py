@@ -715,7 +715,14 @@ def _write_whole(path: Path, text: str) -> None:
     try:
         with partial.open("x", encoding="utf-8") as file:
             file.write(text)
-        os.link(partial, path)  # as a rename, but it replaces nothing
+        try:
+            os.link(partial, path)  # as a rename, but it replaces nothing
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            if path.exists():
+                raise FileExistsError from None
+            partial.rename(path)
     except FileExistsError:
         raise InputError(f"{path}: exists already; expected a new file") from None
     except OSError as error:

@@ -38,19 +38,19 @@ class Bones:
 def bones(tree: Tree, poses: Array | None) -> Bones:
     """The range of each bone; of a mirrored pair the left one's, which holds both.
 
-    poses: (T, N, 3) upright.  Of the frames and the kinds of angles that a bone may have, those are taken whose range is
-    the smallest part of all directions.
+    poses: (T, N, 3) upright.  Of the frames and the kinds of angles that a bone may have, those are taken whose range
+    is the smallest part of all directions.
     """
-    mirrors, symmetric = _mirrors(tree)
+    sides = None if poses is None else _Sides(tree, poses)
+    middle = _midline(tree, sides)
+    mirrors, symmetric = _mirrors(tree, middle)
     order = [joint for joint in tree.order if joint != tree.root]
-    if poses is None:
+    if sides is None:
         return Bones({joint: ANYWHERE for joint in order if joint not in mirrors}, mirrors, symmetric)
     twins = {source: joint for joint, source in mirrors.items()}
-    sides = _Sides(tree, poses)
-    middle = _midline(tree, sides, bool(tree.sided))
     ranges: dict[int, EdgeRange] = {}
     for joint in (joint for joint in order if joint not in mirrors):
-        found = min(_readings(tree, sides, joint, twins.get(joint), joint in middle), key=_part)
+        found = min(_readings(tree, sides, joint, twins.get(joint), bool(tree.sided) and joint in middle), key=_part)
         ranges[joint] = found
         for one in (joint, *([twins[joint]] if joint in twins else [])):
             sides.carry(one, found)
@@ -103,45 +103,37 @@ def angles(kind: str, directions: Array) -> tuple[Array, Array]:
     return np.degrees(np.arctan2(np.hypot(x, y), z)), np.degrees(np.arctan2(y, x))
 
 
-def _mirrors(tree: Tree) -> tuple[dict[int, int], list[tuple[int, int]]]:
+def _midline(tree: Tree, sides: _Sides | None) -> set[int]:
+    """The root and the joints without a mirror image, as all above them, whose bones hardly point aside, if known."""
+    paired = {joint for pair in tree.pairs for joint in pair}
+    middle = {tree.root}
+    for joint in tree.order[1:]:
+        if tree.parents[joint] in middle and joint not in paired and not is_sided(tree.draft.joints[joint]):
+            aside = np.zeros(1) if sides is None else sides.local(joint, "world")[:, 0]
+            if abs(float(aside.mean())) < MIDLINE:
+                middle.add(joint)
+    return middle
+
+
+def _mirrors(tree: Tree, middle: set[int]) -> tuple[dict[int, int], list[tuple[int, int]]]:
     """Joint -> the one that it mirrors, and the pairs that hang on what is not each other's image."""
     image = {a: b for pair in tree.pairs for a, b in (pair, pair[::-1])}
     mirrors: dict[int, int] = {}
     symmetric = []
     for left, right in tree.pairs:
         a, b = tree.parents[left], tree.parents[right]
-        if image.get(a) == b or (a == b and _central(tree, a, image)):
+        if image.get(a) == b or (a == b and a in middle):
             mirrors[right] = left
         else:
             symmetric.append((left, right))
     return mirrors, symmetric
 
 
-def _central(tree: Tree, joint: int, image: dict[int, int]) -> bool:
-    """Whether a joint and all above it are on the midline by their names."""
-    while joint != tree.root:
-        if joint in image or is_sided(tree.draft.joints[joint]):
-            return False
-        joint = tree.parents[joint]
-    return True
-
-
-def _midline(tree: Tree, sides: _Sides, known: bool) -> set[int]:
-    """The joints of the midline: without a mirror image, as all above them, their bones hardly pointing aside."""
-    image = {a: b for pair in tree.pairs for a, b in (pair, pair[::-1])}
-    middle = {tree.root} if known else set()
-    for joint in tree.order[1:]:
-        if tree.parents[joint] in middle and joint not in image and not is_sided(tree.draft.joints[joint]):
-            aside = sides.local(joint, "world")[:, 0]
-            if len(aside) and abs(float(aside.mean())) < MIDLINE:
-                middle.add(joint)
-    return middle - {tree.root}
-
-
 def _readings(tree: Tree, sides: _Sides, joint: int, twin: int | None, middle: bool) -> Iterator[EdgeRange]:
     """The ranges that hold a bone, and its mirror image, one for each frame and kind of angles."""
     spread = tree.draft.spread
     both = [joint] if twin is None else [joint, twin]
+    length = sides.length([joint, *(other for pair in tree.pairs if joint in pair for other in pair)])
     # About a mean direction the parent's axes say more: an elbow bends to where the arm is.
     frames = ("parent",) if spread else ("world", "parent")
     for frame in ("world",) if tree.parents[joint] == tree.root else frames:
@@ -161,7 +153,7 @@ def _readings(tree: Tree, sides: _Sides, joint: int, twin: int | None, middle: b
                 _range(name, found, centre, spread)
                 for name, found, centre in zip(names, (first, second), about, strict=True)
             )
-            yield EdgeRange(frame, kind, a, b, sides.length(both))
+            yield EdgeRange(frame, kind, a, b, length)
 
 
 def _range(name: str, found: Array, centre: float, spread: float) -> Range:

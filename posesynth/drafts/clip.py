@@ -3,7 +3,7 @@
 import numpy as np
 
 from posesynth.drafts.draft import Draft, named
-from posesynth.motion.bvh import read_bvh
+from posesynth.motion import load_motion
 
 _MOST = 2000  # frames: more hardly widen a range
 SPREAD = 90.0  # half of all directions: of people, 60 held 13 to 100 % of another clip, 90 held 92 to 100 %
@@ -14,7 +14,7 @@ def read_clip(path: str) -> Draft:
 
     Not the offsets, which some programs leave along the bones' own axes: what the joints' rotations make of them.
     """
-    motion = read_bvh(path)
+    motion = load_motion(path)
     assert motion.parents is not None
     frames = np.unique(np.linspace(0, len(motion.positions) - 1, _MOST).astype(int))
     count = len(motion.positions)

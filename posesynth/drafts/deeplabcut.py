@@ -1,7 +1,6 @@
 """DeepLabCut's config.yaml: body parts, and the links that its plots draw."""
 
 from posesynth.drafts.draft import Draft, linked, named
-from posesynth.motion.clip import fault
 from posesynth.yaml_source import Faults, Node, read_file, read_yaml
 
 _MOST = 20_000  # entries: a project names each of its videos
@@ -17,15 +16,14 @@ def read_config(path: str) -> Draft:
     faults = Faults(path)
     tree = read_yaml(read_file(path, "the file", _EXPECTED), faults, _MOST, tags=True)
     if tree is None or tree.kind != "map":
-        raise fault(path, 1, f"1: file: {tree.show() if tree else 'nothing'}; {_EXPECTED}")
+        raise faults.stop(1, 1, "file", tree.show() if tree else "nothing", _EXPECTED)
     if faults:
         raise faults.error()
     originals = [name for key in _PARTS for name in _texts(path, tree, key)]
     if not originals:
-        hint = ""
-        if "posesynth" in tree.entries:
-            hint = "; this is a skeleton of posesynth: --like begins with one"
-        raise fault(path, tree.line, f"1: bodyparts: none; {_EXPECTED}{hint}")
+        ours = "posesynth" in tree.entries
+        hint = "; this is a skeleton of posesynth: --like begins with one" if ours else ""
+        raise faults.stop(tree.line, tree.column, "bodyparts", "none", _EXPECTED + hint)
     links, strange = linked(path, originals, _links(path, tree))
     return Draft(path, "DeepLabCut config", named(path, originals), tuple(originals), links, strange=strange)
 
@@ -36,7 +34,7 @@ def _texts(path: str, tree: Node, key: str) -> list[str]:
     if node is None or (node.text in ("", "MULTI!") and node.kind == "plain"):
         return []
     if node.kind != "list" or not all(item.is_text and item.text for item in node.items):
-        raise fault(path, node.line, f"{node.column}: {key}: {node.show()}; expected a list of names")
+        raise Faults(path).stop(node.line, node.column, key, node.show(), "expected a list of names")
     return [item.text for item in node.items]
 
 
@@ -48,6 +46,6 @@ def _links(path: str, tree: Node) -> list[tuple[str, str]]:
     for item in node.items if node.kind == "list" else (node,):
         if item.kind != "list" or len(item.items) != 2 or not all(end.is_text for end in item.items):
             expected = "expected pairs of body parts, [[a, b], ...]"
-            raise fault(path, item.line, f"{item.column}: skeleton: {item.show()}; {expected}")
+            raise Faults(path).stop(item.line, item.column, "skeleton", item.show(), expected)
         found.append((item.items[0].text, item.items[1].text))
     return found

@@ -146,18 +146,25 @@ def _check(draft: Draft) -> None:
     # Links across the body last: they are those that close the loops which a user would open.
     ordered = sorted(draft.links, key=lambda ends: frozenset(ends) in mates)
     forest: dict[int, list[int]] = {joint: [] for joint in range(count)}
+    part_of = list(range(count))
+
+    def part(joint: int) -> int:
+        while part_of[joint] != joint:
+            part_of[joint] = joint = part_of[part_of[joint]]
+        return joint
+
     closing: list[Link] = []
-    ways: list[list[int]] = []
     for a, b in ordered:
-        if way := _way(forest, a, b):
+        if part(a) == part(b):
             closing.append((a, b))
-            ways.append(way)
         else:
+            part_of[part(a)] = part(b)
             forest[a].append(b)
             forest[b].append(a)
     lines = []
     if closing:
         many = f"{len(closing)} loops" if len(closing) > 1 else "a loop"
+        ways = [_way(forest, a, b) for a, b in closing[:3]]
         shown = "; ".join("-".join(draft.joints[joint] for joint in way) for way in ways)
         cut = ",".join(_words(draft, closing))
         lines.append(f"links make {many}; expected a tree, by --unlink with a link of each, such as {cut} ({shown})")
@@ -183,7 +190,7 @@ def _loose(draft: Draft, parts: list[list[int]]) -> str:
 
 
 def _way(forest: dict[int, list[int]], start: int, end: int) -> list[int]:
-    """The joints from one to another, both included; none where they are in two parts."""
+    """The joints from one to another in its part of the forest, both included."""
     came = {start: start}
     queue = deque([start])
     while queue and end not in came:
@@ -193,9 +200,9 @@ def _way(forest: dict[int, list[int]], start: int, end: int) -> list[int]:
                 came[other] = joint
                 queue.append(other)
     way = [end]
-    while end in came and way[-1] != start:
+    while way[-1] != start:
         way.append(came[way[-1]])
-    return way if end in came else []
+    return way
 
 
 def _parts(forest: dict[int, list[int]]) -> list[list[int]]:
@@ -238,10 +245,15 @@ def _tops(draft: Draft) -> list[int]:
 
 
 def _centre(draft: Draft, paired: set[int]) -> int:
-    """The joint of least eccentricity, one of the midline if there are any; of equals that with the most links."""
+    """The joint of least eccentricity, one of the midline if there are any; of equals the nearest to all joints."""
     near = _neighbours(draft)
     midline = [joint for joint in near if joint not in paired] or list(near)
-    return min(midline, key=lambda joint: (max(_reached(near, joint).values()), -len(near[joint]), joint))
+
+    def distance(joint: int) -> tuple[int, int, int]:
+        far = _reached(near, joint).values()
+        return max(far), sum(far), joint
+
+    return min(midline, key=distance)
 
 
 def _hung(draft: Draft, root: int) -> tuple[int, ...]:

@@ -16,7 +16,8 @@ CONVENTION = """
 The animal is upright, faces -y, its left is +x, up is +z.  Degrees.
   theta, phi            theta from +z (up), phi from +x (left) towards +y (back): -90 forward, 90 backward
   flexion, abduction    flexion 90 forward, 180 straight down, 270 backward; abduction > 0 to the animal's left
-  frame: parent         the same, from the axes that the bone above carries: theta 0 or flexion 0 goes straight on
+  frame: world          from the upright animal's axes
+  frame: parent         from the axes that the bone above carries: theta 0 or flexion 0 goes straight on
 """
 
 
@@ -24,6 +25,8 @@ def text(tree: Tree, bones: Bones, name: str, ranges: str, heading: str) -> str:
     """The YAML.  ranges: where they come from; heading: what tells it, or ""."""
     draft, joints = tree.draft, [spelled(joint) for joint in tree.draft.joints]
     source = shown(os.path.basename(draft.source))
+    world = [range_.frame == "world" for range_ in bones.ranges.values()]
+    frame = "world" if 2 * sum(world) >= len(world) else "parent"
     lines = [
         *comment(f"{name}: drafted from {source} ({shown(draft.kind)}), with wide ranges: narrow what it cannot do."),
         *comment(f"Root: {joints[tree.root]}, {tree.reason}."),
@@ -38,7 +41,7 @@ def text(tree: Tree, bones: Bones, name: str, ranges: str, heading: str) -> str:
         f"name: {spelled(name)}",
         f"description: {json.dumps(f'drafted from {source}, ranges to be narrowed'[:300])}",
         f"root: {joints[tree.root]}{_original(tree, tree.root)}",
-        "frame: world",
+        f"frame: {frame}",
         "joints:",
     ]  # fmt: skip
     for joint, parent in enumerate(tree.parents):
@@ -47,7 +50,7 @@ def text(tree: Tree, bones: Bones, name: str, ranges: str, heading: str) -> str:
         if joint in bones.mirrors:
             entry = f"mirror: {joints[bones.mirrors[joint]]}"
         else:
-            entry = ", ".join(_entry(joints[parent], bones.ranges[joint]))
+            entry = ", ".join(_entry(joints[parent], bones.ranges[joint], frame))
         lines.append(f"  {joints[joint]}: {{{entry}}}{_original(tree, joint)}")
     if bones.symmetric:
         pairs = ", ".join(f"[{joints[a]}, {joints[b]}]" for a, b in bones.symmetric)
@@ -55,9 +58,9 @@ def text(tree: Tree, bones: Bones, name: str, ranges: str, heading: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _entry(parent: str, range_: EdgeRange) -> Iterator[str]:
+def _entry(parent: str, range_: EdgeRange, frame: str) -> Iterator[str]:
     yield f"parent: {parent}"
-    if range_.frame != "world":
+    if range_.frame != frame:
         yield f"frame: {range_.frame}"
     for name, (low, high) in zip(range_.angle_names, (range_.first, range_.second), strict=True):
         yield f"{name}: [{low:g}, {high:g}]"

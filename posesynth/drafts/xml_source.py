@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posesynth.errors import InputError
-from posesynth.motion.clip import fault, numbers
+from posesynth.motion.clip import FARTHEST, fault, numbers
 from posesynth.yaml_source import quote
 
 MAX_BYTES = 2**24
@@ -43,7 +43,10 @@ class Element:
         words = self.attributes.get(key, default).split()
         if len(words) != count:
             raise self.fault(f"{key} {quote(' '.join(words))}; expected {count} numbers")
-        return numbers(words, self.path, self.line, f"{self.tag}: {key}: ")
+        found = numbers(words, self.path, self.line, f"{self.tag}: {key}: ")
+        if np.abs(found).max() > FARTHEST:
+            raise self.fault(f"{key} {quote(' '.join(words))}; expected numbers of at most {FARTHEST:g}")
+        return found
 
 
 def read_xml(path: str) -> Element:
