@@ -395,6 +395,31 @@ def test_poses_of_a_model_are_those_of_its_hinges_one_by_one(tmp_path):
         np.testing.assert_allclose(positions[t], [[0, 0, 1], [0, 0.2, 1], knee], atol=1e-12)
 
 
+def test_a_body_turns_about_the_place_of_its_hinge(tmp_path):
+    path = tmp_path / "model.xml"
+    path.write_text(
+        world(
+            '<body name="a"><body name="b" pos="1 0 0"><joint axis="0 1 0" pos="-.5 0 0" range="90 90"/></body></body>'
+        )
+    )
+    bodies = _World(read_xml(str(path))).bodies
+    np.testing.assert_allclose(random_poses(bodies, 1)[0], [[0, 0, 0], [0.5, 0, -0.5]], atol=1e-12)
+    np.testing.assert_allclose(random_poses(bodies, 0)[0], [[0, 0, 0], [1, 0, 0]], atol=1e-12)
+
+
+def test_roll_comes_before_yaw_in_urdf(tmp_path):
+    path = tmp_path / "model.urdf"
+    turned = '<origin xyz="0 0 1" rpy="1.5707963 0 1.5707963"/>'
+    ends = '<parent link="{}"/><child link="{}"/>'
+    path.write_text(
+        '<robot><link name="a"/><link name="b"/><link name="c"/>'
+        f'<joint name="j" type="fixed">{turned}{ends.format("a", "b")}</joint>'
+        f'<joint name="k" type="fixed"><origin xyz="1 0 0"/>{ends.format("b", "c")}</joint></robot>'
+    )
+    draft = read_urdf(str(path), read_xml(str(path)))
+    np.testing.assert_allclose(draft.rest, [[0, 0, 0], [0, 0, 1], [0, 1, 1]], atol=1e-6)
+
+
 @pytest.mark.parametrize("axis", "xyz")
 def test_a_turn_about_an_axis_is_that_of_the_motion_readers(axis):
     unit = np.eye(3)["xyz".index(axis)][None]
