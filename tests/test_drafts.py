@@ -261,6 +261,16 @@ def test_several_roots_are_told(tmp_path):
     with pytest.raises(InputError, match=r"2 roots: a, ball; expected one tree, by --link ball-JOINT or --drop ball"):
         drafts.draft(path, "x")
     assert good(drafts.draft(path, "x", drop=["ball"])).joints == ("a", "b")
+    with pytest.raises(InputError, match="2 roots, a, ball; expected --root with one"):
+        drafts.draft(path, "x", link=["ball-b"])
+
+
+def test_roots_that_a_link_joins_need_one_to_be_named(tmp_path):
+    path = tmp_path / "model.xml"
+    fish = '<body name="head"><body name="fin" pos="0 0 1"/></body><body name="tail" pos="1 0 0"/>'
+    path.write_text(world(fish))
+    made = good(drafts.draft(path, "x", link=["fin-tail"], root="head"))
+    assert bones(made) == [("head", "fin"), ("fin", "tail")]
 
 
 def test_several_categories_are_asked_for_unless_they_are_alike(tmp_path):

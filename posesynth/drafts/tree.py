@@ -52,6 +52,7 @@ def settle(
     """
     draft = _without_links(draft, unlink)
     draft = _dropped(draft, [_joint(draft, "drop", name) for name in drop])
+    tops = _tops(draft)
     added = [ends for word in link for ends in _ends(draft, "link", word)]
     known = {frozenset(ends) for ends in draft.links}
     draft = replace(draft, links=(*draft.links, *(ends for ends in added if frozenset(ends) not in known)))
@@ -60,9 +61,10 @@ def settle(
     pairs, sided = _pairs(draft)
     if chosen is not None:
         reason = "--root"
+    elif draft.directed and len(tops) == 1:
+        chosen, reason = tops[0], "the file's own"
     elif draft.directed:
-        (chosen,) = _tops(draft)
-        reason = "the file's own"
+        raise refused(draft, f"{len(tops)} roots, {_listed([draft.joints[j] for j in tops])}; expected --root with one")
     else:
         chosen = _centre(draft, {joint for pair in pairs for joint in pair})
         reason = "the joint with the fewest links to the farthest other one; --root names another"
@@ -166,7 +168,7 @@ def _check(draft: Draft) -> None:
         many = f"{len(closing)} loops" if len(closing) > 1 else "a loop"
         ways = [_way(forest, a, b) for a, b in closing[:3]]
         shown = "; ".join("-".join(draft.joints[joint] for joint in way) for way in ways)
-        cut = ",".join(_words(draft, closing))
+        cut = ",".join(_words(draft, closing[:12])) + (",..." if len(closing) > 12 else "")
         lines.append(f"links make {many}; expected a tree, by --unlink with a link of each, such as {cut} ({shown})")
     parts = _parts(forest)
     if len(parts) > 1:
