@@ -291,6 +291,64 @@ def verify(path: str, repair: bool) -> None:
 
 
 @posesynth.command()
+@click.argument("path", metavar="NEW.yaml", type=click.Path(path_type=Path))
+@click.option("--like", "model", metavar="SKELETON", help="Begin with a copy of this one: a built-in or a file.")
+@click.option(
+    "--from",
+    "source",
+    metavar="FILE",
+    help="Draft it from DeepLabCut's config.yaml, SLEAP's .json, .h5 or .slp, COCO's .json, .bvh, .urdf or MJCF .xml.",
+)
+@click.option("--root", metavar="JOINT", help="The root.  Default: the file's own, or the most central joint.")
+@click.option("--drop", metavar="JOINT,...", default="", help="Joints to leave out.")
+@click.option("--link", metavar="A-B,...", default="", help="Links to add between joints.")
+@click.option("--unlink", metavar="A-B,...", default="", help="Links of the file to leave out.")
+@click.option("--category", metavar="NAME", help="Which of several categories of a COCO file.")
+@click.option(
+    "--up",
+    type=click.Choice(["x", "y", "z", "-x", "-y", "-z"]),
+    help="The file's axis that points up.  Default: its format's.",
+)
+def new(
+    path: Path, model: str | None, source: str | None, root: str | None, drop: str, link: str, unlink: str,
+    category: str | None, up: str | None,
+) -> None:  # fmt: skip
+    """Begin a skeleton: a commented YAML with wide ranges to narrow.
+
+    Nothing is guessed: loops, loose joints and several roots are told, with the option that settles each.
+    """
+    from . import drafts
+
+    if (model is None) == (source is None):
+        raise InputError("new: expected --like SKELETON or --from FILE, one of the two")
+    if path.suffix not in (".yaml", ".yml"):
+        raise InputError(f"{path}: ends in '{path.suffix}'; expected a new file that ends in .yaml")
+    if path.exists():
+        raise InputError(f"{path}: exists already; expected a new file")
+    if model is not None:
+        for option in ("root", "drop", "link", "unlink", "category", "up"):
+            if click.get_current_context().get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
+                raise InputError(f"--{option}: says how to read a file; expected it with --from FILE")
+        write_new(path, drafts.like(model, path.stem))
+        print(f"{path}: written; a copy of {model}, called {path.stem}")
+    else:
+        given = {"drop": drop, "link": link, "unlink": unlink}
+        lists = {option: tuple(filter(None, _names(words))) for option, words in given.items()}
+        draft = drafts.drafted(str(source), path.stem, root=root, category=category, up=up, **lists)
+        write_new(path, draft.text)
+        made = draft.skeleton
+        pairs = count(len(made.symmetric), "symmetric pair")
+        print(f"{path}: written from {source} ({draft.kind}); {len(made.joints)} joints, {pairs}")
+        print(f"  root: {made.joints[0]}, {draft.root}")
+        print(f"  ranges: {draft.ranges}")
+        if draft.heading:
+            print(f"  heading: {draft.heading}; --up names another axis")
+        for note in draft.notes:
+            print(f"  {note}")
+    print(f"next: posesynth preview {path}\n      posesynth inspect {path} --png {path.with_suffix('.png')}")
+
+
+@posesynth.command()
 @click.argument("skeletons", nargs=-1, required=True, metavar="SKELETON...")
 def validate(skeletons: tuple[str, ...]) -> None:
     """Check skeleton files; every fault of each is reported."""

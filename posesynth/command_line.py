@@ -252,15 +252,22 @@ def progress_bar(total: int | None, unit: str) -> Any:
 
 
 def write_new(path: Path, text: str) -> None:
-    """A new file, whole or not at all; InputError where there is one already, or none can be."""
-    made = False
+    """A new file, whole or not at all, and never in the place of another; InputError where it cannot be."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with path.open("x", encoding="utf-8") as file:
-            made = True
+        with partial.open("x", encoding="utf-8") as file:
             file.write(text)
+        try:
+            os.link(partial, path)  # as a rename, but it replaces nothing
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            if path.exists():
+                raise FileExistsError from None
+            partial.rename(path)
     except FileExistsError:
         raise InputError(f"{path}: exists already; expected a new file") from None
     except OSError as error:
-        if made:
-            path.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written; {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)

@@ -153,7 +153,7 @@ def _check_midline(
             step = joints[step].parent
         path = within("joints", name) + ".mirror"
         wrong = f"'{parent}', where '{source}' hangs, has no mirror image"
-        if sided := next(filter(_side, chain), None):
+        if sided := next(filter(is_sided, chain), None):
             why = "is named for a side" if sided == parent else f"hangs on '{sided}'"
             image = _other_side(parent)
             remedy = f"[{parent}, {image}] under symmetric" if image in joints else f"a mirror image of '{parent}'"
@@ -165,7 +165,8 @@ def _check_midline(
     return list(doubtful.values())
 
 
-def _side(name: str) -> bool:
+def is_sided(name: str) -> bool:
+    """Whether a joint is named for a side, as left_hip, hip.R or LeftUpLeg are."""
     return len(name) > 1 and _SIDE.search(name) is not None
 
 

@@ -111,6 +111,16 @@ def read_name(faults: Faults, node: Node, path: str) -> str | None:
     return None
 
 
+def is_name(text: str) -> bool:
+    """Whether a text is a name that the format allows, in quotes if need be."""
+    return _NAME.match(text) is not None and not _DEVICE.fullmatch(text)
+
+
+def spelled(name: str) -> str:
+    """A name as it stands in a file: in quotes where YAML readers would take it for something else."""
+    return f"'{name}'" if _NOT_TEXT.fullmatch(name) or name.lower() in ("y", "n") else name
+
+
 def read_line(faults: Faults, node: Node, path: str, longest: int) -> str | None:
     """One line of text."""
     if not node.is_text or not node.text or (node.kind == "plain" and _NOT_TEXT.fullmatch(node.text)):

@@ -137,11 +137,12 @@ def decode(data: bytes, source: str) -> str:
         raise InputError(error_line(source, f"{place}: file: {wrong}; expected the file saved as UTF-8")) from None
 
 
-def read_yaml(text: str, faults: Faults, max_entries: int) -> Node | None:
+def read_yaml(text: str, faults: Faults, max_entries: int, *, tags: bool = False) -> Node | None:
     """The tree of the one document in `text`, or None if there is none.
 
     A key given twice goes to `faults` and the first one counts.  Whatever is not plain YAML, or longer than
-    `max_entries` in one collection, ends the reading: raises `InputError`.
+    `max_entries` in one collection, ends the reading: raises `InputError`.  `tags`: those of a file that another
+    program wrote are passed over, as nothing here is made of them.
     """
     from ruamel.yaml import YAML  # takes 30 ms to import
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -158,7 +159,7 @@ def read_yaml(text: str, faults: Faults, max_entries: int) -> Node | None:
             "expected printable text",
         )
     try:
-        return _Builder(YAML(typ="safe", pure=True).parse(text), faults, max_entries).document()
+        return _Builder(YAML(typ="safe", pure=True).parse(text), faults, max_entries, tags).document()
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
@@ -196,10 +197,11 @@ def _unclosed(error: Any, text: str) -> tuple[int, int, str, str, str] | None:
 class _Builder:
     """Builds the tree from ruamel's events, which come with their places and before any resolving."""
 
-    def __init__(self, events: Iterator[Any], faults: Faults, max_entries: int) -> None:
+    def __init__(self, events: Iterator[Any], faults: Faults, max_entries: int, tags: bool) -> None:
         self.events = events
         self.faults = faults
         self.max_entries = max_entries
+        self.tags = tags
         self.nodes = 0
 
     def document(self) -> Node | None:
@@ -221,7 +223,7 @@ class _Builder:
         kind = type(event).__name__
         if kind == "AliasEvent" or event.anchor is not None:
             raise self._refuse(event, "uses a YAML anchor or alias (& or *)", "expected each value written out")
-        if event.tag is not None:
+        if event.tag is not None and not self.tags:
             tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
             raise self._refuse(event, f"uses a YAML tag, {quote(tag)}", "expected plain values")
         if depth > MAX_DEPTH:

@@ -69,7 +69,7 @@ def flat(page):
 
 def numbers(page, text):
     """The two number fields behind a text of the panel."""
-    found = page.driver.execute_script(
+    return page.driver.execute_script(
         """for (const label of document.querySelectorAll('label'))
                if (label.textContent.trim().includes(arguments[0]))
                    for (let at = label; at !== null; at = at.parentElement) {
@@ -79,7 +79,6 @@ def numbers(page, text):
            return null;""",
         text,
     )
-    return found
 
 
 def thumbs(page):

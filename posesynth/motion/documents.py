@@ -10,8 +10,8 @@ from posesynth.motion.clip import FARTHEST, fault, read_text
 _COMMAS = re.compile(r'"(?:[^"\\\n]|\\.)*"|,(?=\s*[\]}])')
 
 
-def read_document(path: str) -> Any:
-    """The value in a JSON file, with or without trailing commas."""
+def read_document(path: str, of: str = "DeepMimic, FreiHAND or RHD") -> Any:
+    """The value in a JSON file, with or without trailing commas; `of`: whose JSON it should be."""
     text = "\n".join(read_text(path))
     try:
         try:
@@ -19,10 +19,10 @@ def read_document(path: str) -> Any:
         except json.JSONDecodeError:
             return json.loads(_COMMAS.sub(lambda found: " " if found[0] == "," else found[0], text))
     except json.JSONDecodeError as error:
-        expected = "expected JSON of DeepMimic, FreiHAND or RHD"
+        expected = f"expected JSON of {of}"
         raise fault(path, error.lineno, f"not JSON: {error.msg}, column {error.colno}; {expected}") from None
     except (RecursionError, ValueError):  # ValueError: a whole number of thousands of digits
-        raise fault(path, None, "not JSON that can be read; expected that of DeepMimic, FreiHAND or RHD") from None
+        raise fault(path, None, f"not JSON that can be read; expected that of {of}") from None
 
 
 def is_number(value: object) -> bool:

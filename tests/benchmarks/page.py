@@ -17,7 +17,7 @@ from .measure import table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # tests' own modules, as pytest has them
 
-from browser import browser  # noqa: E402
+from browser import browser
 
 CHANGES = 20
 WATCH = """
