@@ -14,7 +14,7 @@ from lifter.config import NETWORKS, OUTPUTS, PRESETS, Config, load_config
 from lifter.image_config import PRESETS as IMAGE_PRESETS
 from lifter.image_config import STAGES, ImageConfig, load_image_config
 from lifter.run_config import PRECISIONS, RunConfig
-from posesynth.cli import Commands, Size, run_command
+from posesynth.command_line import Commands, Size, run_command
 from posesynth.errors import InputError
 
 

@@ -1,221 +1,21 @@
 """The ``posesynth`` command: parses, calls, prints.  Every fault is one ``error:`` line and exit code 2."""
 
-import io
 import os
-import re
-import signal
 import sys
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from .errors import InputError, did_you_mean
-
-INTERRUPTED = 130
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,9})?", re.IGNORECASE)
-LINE = 300  # characters of an error line
-UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-
-
-class Size(click.ParamType[int]):
-    """A whole number that may be written 1000, 1e6, 25M or 1.5G."""
-
-    name = "number"
-
-    def __init__(self, least: int = 0, below: int = 2**63) -> None:
-        self.least, self.below = least, below
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from decimal import Decimal, InvalidOperation, Overflow
-
-        if isinstance(value, int):
-            return value
-        unit = value[-1:].lower() if value[-1:].lower() in UNITS else ""
-        digits = value[: len(value) - len(unit)]
-        try:
-            number = Decimal(digits) * UNITS[unit] if NUMBER.fullmatch(digits) else None
-        except (InvalidOperation, Overflow):
-            number = None
-        if number is None:
-            self.fail(f"'{value[:40]}' is not a number; expected one like 1000, 1e6, 25M or 1.5G", param, ctx)
-        if not self.least <= number < self.below:
-            self.fail(f"{value[:40]} is out of range; expected {self.least} or more, below {self.below}", param, ctx)
-        whole = int(number)
-        if whole != number:
-            self.fail(f"{value[:40]} is not whole; expected a whole number", param, ctx)
-        return whole
-
-
-class Bounds(click.ParamType[tuple[float, float]]):
-    """LO:HI."""
-
-    name = "LO:HI"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
-        if isinstance(value, tuple):
-            return value
-        low, _, high = value.partition(":")
-        if not (NUMBER.fullmatch(low) and NUMBER.fullmatch(high)):
-            self.fail(f"'{value[:40]}' is not a range; expected LO:HI, such as -30:30", param, ctx)
-        return float(low), float(high)
-
-
-class Shards(click.ParamType[tuple[int, int]]):
-    """A:B, the shards A, A + 1, ... B - 1."""
-
-    name = "A:B"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        first, _, last = value.partition(":")
-        if not all(part.isascii() and part.isdigit() for part in (first, last)):
-            self.fail(f"'{value[:40]}' is not a range of shards; expected A:B, such as 0:8", param, ctx)
-        return int(first), int(last)
-
-
-class Command(click.Command):
-    """A command whose faults call a value by the option that gave it: ``--noise: is 3``."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except InputError as error:
-            given = {
-                option.name: option.opts[0]
-                for option in self.params
-                if isinstance(option, click.Option)
-                and ctx.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
-            }
-            raise InputError(*(_by_option(line, given) for line in error.lines)) from None
-
-
-def _by_option(line: str, given: dict[str, str]) -> str:
-    name, colon, rest = line.partition(": ")
-    return f"{given[name]}: {rest}" if colon and name in given else line
-
-
-class Commands(click.Group):
-    """A group that suggests the nearest command."""
-
-    command_class = Command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and self.get_command(ctx, args[0]) is None:
-            known = self.list_commands(ctx)
-            near = did_you_mean(args[0], known)
-            raise click.UsageError(f"no command is called '{args[0][:40]}'; expected {', '.join(known)}{near}")
-        return super().resolve_command(ctx, args)
+from .command_line import Bounds, Commands, Shards, Size, count, progress_bar, run_command, told_of_compiling, write_new
+from .errors import InputError
 
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
     run_command(posesynth, "posesynth", args)
-
-
-def run_command(command: click.Command, name: str, args: list[str] | None) -> NoReturn:
-    """Run a command line as all of this project's are run: faults as ``error:`` lines, and leave with its exit code."""
-    _open_streams()
-    with warnings.catch_warnings(), _terminable():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = _warn
-        code = _run(command, name, args)
-    sys.exit(code)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the program as an exit does: what is half-written is cleaned up on the way."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # where signals are not handled
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _run(command: click.Command, name: str, args: list[str] | None) -> int:
-    try:
-        code = command(args, prog_name=name, standalone_mode=False)
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except click.exceptions.NoArgsIsHelpError as help_:
-        print(help_.ctx.get_help())
-        return 0
-    except click.ClickException as error:
-        return _complain([error.format_message()])
-    except InputError as error:
-        return _complain(error.lines)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        return INTERRUPTED
-    except RuntimeError as error:
-        # So Python 3.11 tells of one while a class is made.
-        if isinstance(error.__cause__, KeyboardInterrupt):
-            return INTERRUPTED
-        if isinstance(error.__cause__, SystemExit):
-            return int(error.__cause__.code or 0)
-        raise
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _complain([f"output: cannot be written ({error.strerror or error})"])
-
-
-def _open_streams() -> None:
-    """A closed stream takes what is printed and drops it; what a terminal cannot show is escaped."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-        elif _is_file(stream):
-            stream.flush()
-            file = io.BufferedWriter(_Output(stream.fileno(), "wb", closefd=False))
-            lines = stream.line_buffering or stream.write_through
-            setattr(sys, name, io.TextIOWrapper(file, stream.encoding, "backslashreplace", line_buffering=lines))
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _is_file(stream: Any) -> bool:
-    # Python's own; what a program that calls `main` has put in its place stays.
-    buffer = getattr(stream, "buffer", None)
-    return isinstance(getattr(buffer, "raw", buffer), io.FileIO)
-
-
-class _Output(io.FileIO):
-    """A descriptor that drops what nobody reads any more: that `head` has gone is no fault, and stops no command.
-
-    Here, below click, which would end the process with 1.
-    """
-
-    def write(self, data: Any, /) -> int:
-        try:
-            return super().write(data)
-        except BrokenPipeError:
-            return memoryview(data).nbytes
-
-
-def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    _tell("warning:", message)
-
-
-def _complain(lines: Any) -> int:
-    for line in lines:
-        _tell("error:", line)
-    return 2
-
-
-def _tell(kind: str, text: object) -> None:
-    """One printable line of at most LINE characters."""
-    flat = " ".join(str(text).split())
-    line = f"{kind} " + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in flat)
-    print(line if len(line) <= LINE else line[: LINE - 3] + "...", file=sys.stderr)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -326,12 +126,12 @@ def _write_set(
     there = "" if free is None else f", {store.size(free)} are free"
     try:
         print(
-            f"{target}: {plan.n:,} samples, {_count(plan.shards, 'shard')}; needs {store.size(needed)}{there}",
+            f"{target}: {plan.n:,} samples, {count(plan.shards, 'shard')}; needs {store.size(needed)}{there}",
             flush=True,
         )
         if dask is None:
             _make_ready()  # here once, for all processes, and before the bar measures a rate
-        with _bar(plan.n, "samples") as bar:
+        with progress_bar(plan.n, "samples") as bar:
             if dask is None:
                 done = store.generate(plan, target, workers=workers, shards=shards, progress=bar.update)
             else:
@@ -347,7 +147,7 @@ def _write_set(
         raise
     kept = f", {done.reused} there already" if done.reused else ""
     state = "the set is complete" if done.complete else "the other shards are still to come"
-    print(f"{target}: {_count(done.written, 'shard')} written{kept}; {state}")
+    print(f"{target}: {count(done.written, 'shard')} written{kept}; {state}")
 
 
 def _check_kind(images: bool) -> None:
@@ -365,16 +165,16 @@ def _generate_images(skeleton: Any, n: int, out: str, seed: int, size: int, back
     from .render import render, write_images
 
     try:
-        with _told_of_compiling():
+        with told_of_compiling():
             render(skeleton, seed, 0, 1, 32, threads=1)
-        with _bar(n, "images") as bar:
+        with progress_bar(n, "images") as bar:
             done = write_images(skeleton, out, n, seed=seed, size=size, backgrounds=backgrounds, progress=bar.update)
     except (KeyboardInterrupt, SystemExit):  # Ctrl-C, SIGTERM
         left = f"the same command goes on from what is in {out}" if os.path.isdir(out) else "nothing was written"
         print(f"stopped; {left}", file=sys.stderr)
         raise
     kept = f", {done.reused:,} there already" if done.reused else ""
-    print(f"{out}: {_count(done.written, 'image')} written{kept}; the set is complete")
+    print(f"{out}: {count(done.written, 'image')} written{kept}; the set is complete")
 
 
 def _make_ready() -> None:
@@ -382,24 +182,8 @@ def _make_ready() -> None:
     from .sampler import sample
     from .skeleton import load_skeleton
 
-    with _told_of_compiling():
+    with told_of_compiling():
         sample(load_skeleton("quadruped"), threads=1)  # one kernel serves all skeletons
-
-
-def _told_of_compiling() -> AbstractContextManager[None]:
-    from .compilation import on_compiling
-
-    return on_compiling(lambda: print("compiling the kernels, once (about 10 s)", file=sys.stderr, flush=True))
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
-def _bar(total: int | None, unit: str) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit=f" {unit}", unit_scale=True, smoothing=0.1, disable=None, dynamic_ncols=True)
 
 
 @posesynth.command()
@@ -443,13 +227,13 @@ def evolve(
     mapping = None if joint_map is None else coverage_.load_map(joint_map, made)
     names = None if mapping is None else mapping.columns
     clips = [load_motion(path, names=names, asf=asf) for path in motions]
-    with _told_of_compiling(), _bar(target, "poses") as bar:
+    with told_of_compiling(), progress_bar(target, "poses") as bar:
         evolved = breed(made, clips, mapping, target=target, generations=generations, seed=seed, progress=bar.update)
     print(
-        f"{_count(evolved.frames, 'frame')}: {_count(evolved.initial, 'initial pose')}; kept out: "
+        f"{count(evolved.frames, 'frame')}: {count(evolved.initial, 'initial pose')}; kept out: "
         f"{evolved.outside:,} outside the ranges, {evolved.unseen:,} without a pose"
     )
-    print(f"{_count(len(evolved), 'pose')} after {_count(evolved.generations, 'generation')}", flush=True)
+    print(f"{count(len(evolved), 'pose')} after {count(evolved.generations, 'generation')}", flush=True)
     _write_set(evolved.plan(shard=shard, arrays=_names(arrays), dtype=dtype), out)
 
 
@@ -474,7 +258,7 @@ def stream(skeleton: str, batch: int, n: int | None, seed: int, start: int, arra
         raise InputError("output: is closed; expected a pipe or a file") from None
     made = _skeleton(skeleton, **sampling)
     # Not sys.stdout, which drops what nobody reads: an endless stream ends when its reader goes.
-    with open(1, "wb", buffering=0, closefd=False) as file, _told_of_compiling():
+    with open(1, "wb", buffering=0, closefd=False) as file, told_of_compiling():
         write_stream(made, file, batch_size=batch, n=n, seed=seed, start=start, arrays=_names(arrays))
 
 
@@ -488,7 +272,7 @@ def verify(path: str, repair: bool) -> None:
     with suppress(InputError, OSError):  # `verify` itself tells of them
         if store.target(path).identity() is not None:
             _make_ready()
-    with _bar(None, "B") as bar:
+    with progress_bar(None, "B") as bar:
         report = store.verify(path, repair=repair, progress=bar.update)
     for finding in report.findings:
         print(finding)
@@ -536,15 +320,15 @@ def new(
         for option in ("root", "drop", "link", "unlink", "category", "up"):
             if click.get_current_context().get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
                 raise InputError(f"--{option}: says how to read a file; expected it with --from FILE")
-        _write_whole(path, drafts.like(model, path.stem))
+        write_new(path, drafts.like(model, path.stem))
         print(f"{path}: written; a copy of {model}, called {path.stem}")
     else:
         given = {"drop": drop, "link": link, "unlink": unlink}
         lists = {option: tuple(filter(None, _names(words))) for option, words in given.items()}
         draft = drafts.drafted(str(source), path.stem, root=root, category=category, up=up, **lists)
-        _write_whole(path, draft.text)
+        write_new(path, draft.text)
         made = draft.skeleton
-        pairs = _count(len(made.symmetric), "symmetric pair")
+        pairs = count(len(made.symmetric), "symmetric pair")
         print(f"{path}: written from {source} ({draft.kind}); {len(made.joints)} joints, {pairs}")
         print(f"  root: {made.joints[0]}, {draft.root}")
         print(f"  ranges: {draft.ranges}")
@@ -594,10 +378,10 @@ def inspect(what: str, png: Path | None, seed: int) -> None:
     if what.rstrip("/").endswith((".zarr", ".h5", ".hdf5")):
         if click.get_current_context().get_parameter_source("seed") is click.core.ParameterSource.COMMANDLINE:
             raise InputError("--seed: picks the samples of a skeleton, a data set has its own; expected none")
-        with _told_of_compiling():
+        with told_of_compiling():
             inspection.dataset(what, png)
     else:
-        with _told_of_compiling():
+        with told_of_compiling():
             inspection.skeleton(what, png, seed)
 
 
@@ -643,7 +427,7 @@ def coverage(
     made, clips, mapping = _motions(skeleton, motions, joint_map, asf)
     if fit is not None:
         text = coverage_.fit(made, clips, mapping, quantile=quantile, margin=margin)
-        _write_new(fit, text)
+        write_new(fit, text)
         tables = any(given for range_ in made.ranges for given in range_.given)
         kept = "; those that depend on another angle stay" if tables else ""
         print(f"{fit}: written; ranges hold {100 * quantile:g} % of each bone's frames{kept}", file=sys.stderr)
@@ -674,12 +458,12 @@ def fit(
 
     made, clips, mapping = _motions(skeleton, motions, joint_map, asf)
     text = coverage_.learn(made, clips, mapping, poses=poses)
-    _write_new(out, text)
+    write_new(out, text)
     from .skeleton import load_skeleton
 
     examples = load_skeleton(out).examples
     assert examples is not None
-    print(f"{out}: written; {len(examples.angles)} example poses of {_count(len(examples.edges), 'bone')}")
+    print(f"{out}: written; {len(examples.angles)} example poses of {count(len(examples.edges), 'bone')}")
 
 
 def _motions(
@@ -693,39 +477,3 @@ def _motions(
     mapping = None if joint_map is None else coverage_.load_map(joint_map, made)
     names = None if mapping is None else mapping.columns
     return made, [load_motion(path, names=names, asf=asf) for path in motions], mapping
-
-
-def _write_new(path: Path, text: str) -> None:
-    made = False
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            made = True
-            file.write(text)
-    except FileExistsError:
-        raise InputError(f"{path}: exists already; expected a new file") from None
-    except OSError as error:
-        if made:
-            path.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written; {error.strerror}") from None
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a new file that is there whole or not at all, and never in the place of another."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("x", encoding="utf-8") as file:
-            file.write(text)
-        try:
-            os.link(partial, path)  # as a rename, but it replaces nothing
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without links
-            if path.exists():
-                raise FileExistsError from None
-            partial.rename(path)
-    except FileExistsError:
-        raise InputError(f"{path}: exists already; expected a new file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written; {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)

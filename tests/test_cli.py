@@ -115,7 +115,7 @@ def test_a_wrong_argument_is_one_clear_line_and_leaves_nothing(arguments, words,
 @pytest.mark.parametrize(("text", "number"), [("1000", 1000), ("1e6", 10**6), ("25M", 25 * 10**6), ("1.5G", 15 * 10**8),
                                           ("2k", 2000), ("0.5k", 500)])  # fmt: skip
 def test_sizes_read_as_people_write_them(text, number):
-    from posesynth.cli import Size
+    from posesynth.command_line import Size
 
     assert Size().convert(text, None, None) == number
 
@@ -397,7 +397,7 @@ def test_sigterm_is_143_and_what_was_begun_is_cleaned_up(tmp_path):
     block = f"""
         import click, os, signal, time
         from pathlib import Path
-        from posesynth.cli import run_command
+        from posesynth.command_line import run_command
 
         @click.command()
         def command():
