@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from posesynth import schema
+from posesynth.schema import tables
 from posesynth.yaml_fields import NAME_PATTERN, Limit
 
 Json = dict[str, Any]
@@ -16,14 +16,14 @@ Json = dict[str, Any]
 
 def editor_schema() -> Json:
     """The JSON schema (draft 2020-12), from the tables that the checks themselves use."""
-    joint = {"oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in (*schema.ANGLE_PAIRS, "mirror")]}
+    joint = {"oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in (*tables.ANGLE_PAIRS, "mirror")]}
     properties: Json = {
-        "posesynth": {"const": schema.FORMAT, "description": "Version of this format."},
+        "posesynth": {"const": tables.FORMAT, "description": "Version of this format."},
         "name": _name("Name of the skeleton."),
         "description": {
             "type": "string",
             "minLength": 1,
-            "maxLength": schema.MAX_DESCRIPTION,
+            "maxLength": tables.MAX_DESCRIPTION,
             "description": "One line about the skeleton.",
         },
         "root": _name("The joint that every pose is placed at; it has no entry under joints."),
@@ -32,7 +32,7 @@ def editor_schema() -> Json:
             "type": "object",
             "description": "Every joint but the root; an entry describes the edge that ends there.",
             "minProperties": 1,
-            "maxProperties": schema.MAX_JOINTS - 1,
+            "maxProperties": tables.MAX_JOINTS - 1,
             "patternProperties": {NAME_PATTERN: joint},
             "additionalProperties": False,
         },
@@ -47,9 +47,9 @@ def editor_schema() -> Json:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "posesynth skeleton",
-        **_closed(properties, schema.TOP_KEYS, schema.REQUIRED_KEYS),
+        **_closed(properties, tables.TOP_KEYS, tables.REQUIRED_KEYS),
         "$defs": {
-            **{kind: _edge(pair) for kind, pair in schema.ANGLE_PAIRS.items()},
+            **{kind: _edge(pair) for kind, pair in tables.ANGLE_PAIRS.items()},
             "mirror": _closed({"mirror": _name("The joint of which this one is the mirror image.")}, ("mirror",)),
         },
     }
@@ -59,44 +59,44 @@ def _edge(angles: tuple[str, str]) -> Json:
     properties = {
         "parent": _name("The joint where the edge begins."),
         "frame": _name("Frame of the two angles: world, parent, or a joint above whose bone carries it."),
-        **{key: {"oneOf": [_range(schema.ANGLES[key]), _table(schema.ANGLES[key])]} for key in angles},
+        **{key: {"oneOf": [_range(tables.ANGLES[key]), _table(tables.ANGLES[key])]} for key in angles},
         "usual": _usual(angles),
-        "length": {**_range(schema.LENGTH), "default": [0, 1]},
+        "length": {**_range(tables.LENGTH), "default": [0, 1]},
     }
-    absent = [key for key in schema.ANGLES if key not in angles]
-    return _closed(properties, [key for key in schema.JOINT_KEYS if key not in absent], ("parent", *angles))
+    absent = [key for key in tables.ANGLES if key not in angles]
+    return _closed(properties, [key for key in tables.JOINT_KEYS if key not in absent], ("parent", *angles))
 
 
 def _usual(angles: tuple[str, str]) -> Json:
-    closed = _closed({key: _range(schema.ANGLES[key]) for key in angles}, angles, ())
+    closed = _closed({key: _range(tables.ANGLES[key]) for key in angles}, angles, ())
     return {**closed, "description": "Where the angles mostly are; sampling.usual says how often."}
 
 
 def _table(limit: Limit) -> Json:
-    names = [*(f"parent.{name}" for name in schema.ANGLES), "theta", "flexion"]
+    names = [*(f"parent.{name}" for name in tables.ANGLES), "theta", "flexion"]
     given = {
         "enum": names,
         "description": "The angle that the range depends on: the parent bone's, or this bone's first.",
     }
     ranges = {"type": "object", "additionalProperties": _range(limit), "minProperties": 2,
-              "maxProperties": schema.MAX_GIVEN, "description": "Degrees of that angle: the range there."}  # fmt: skip
-    return _closed({"given": given, "at": ranges}, schema.GIVEN_KEYS)
+              "maxProperties": tables.MAX_GIVEN, "description": "Degrees of that angle: the range there."}  # fmt: skip
+    return _closed({"given": given, "at": ranges}, tables.GIVEN_KEYS)
 
 
 def _examples() -> Json:
     angles = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
     joints = {"type": "array", "items": _name("A joint.")}
-    closed = _closed({"joints": joints, "angles": angles}, schema.EXAMPLE_KEYS)
+    closed = _closed({"joints": joints, "angles": angles}, tables.EXAMPLE_KEYS)
     return {**closed, "description": "Poses that sampling.angles: tree learns from; posesynth fit writes them."}
 
 
 def _sampling() -> Json:
-    views = {key: _range(limit) for key, limit in schema.VIEW.items()}
+    views = {key: _range(limit) for key, limit in tables.VIEW.items()}
     usual = {**_closed(views, views, ()), "description": "The view of usual poses."}
     properties = {
         "angles": {
-            "enum": list(schema.DRAWS),
-            "default": schema.DRAWS[0],
+            "enum": list(tables.DRAWS),
+            "default": tables.DRAWS[0],
             "description": "Each angle by itself, or as the examples have them together along the tree.",
         },
         "symmetric_lengths": {
@@ -105,10 +105,10 @@ def _sampling() -> Json:
             "description": "Whether the two edges of a pair share one length.",
         },
         "view": _closed({**views, "usual": usual}, (*views, "usual"), ()),
-        "distance": _range(schema.DISTANCE),
-        **{key: _number(limit) for key, limit in schema.SCALARS.items()},
+        "distance": _range(tables.DISTANCE),
+        **{key: _number(limit) for key, limit in tables.SCALARS.items()},
     }
-    return _closed(properties, schema.SAMPLING_KEYS, ())
+    return _closed(properties, tables.SAMPLING_KEYS, ())
 
 
 def _closed(properties: Json, keys: Any, required: Any = None) -> Json:
@@ -125,7 +125,7 @@ def _name(about: str) -> Json:
 
 
 def _frame(about: str) -> Json:
-    return {"enum": list(schema.FRAMES), "default": schema.FRAMES[0], "description": about}
+    return {"enum": list(tables.FRAMES), "default": tables.FRAMES[0], "description": about}
 
 
 def _number(limit: Limit) -> Json:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from posesynth.errors import InputError
 from posesynth.joint_tree import mirrored_second
-from posesynth.schema import ANGLES, MAX_JOINTS, parse_skeleton
+from posesynth.schema import parse_skeleton
+from posesynth.schema.tables import ANGLES, MAX_JOINTS
 from posesynth.skeleton import Range
 from posesynth.yaml_source import Faults, Node, read_yaml
 

@@ -179,6 +179,16 @@ def read_range(faults: Faults, node: Node, path: str, limit: Limit) -> tuple[flo
     return low, high
 
 
+def check_part(
+    faults: Faults, place: Node, path: str, part: tuple[float, float] | None, whole: tuple[float, float]
+) -> None:
+    """Tells a usual range that is not within the whole one, on whatever turn."""
+    turn = 360.0 * round((sum(whole) - sum(part)) / 720.0) if part and "theta" not in path else 0.0
+    if part and not (whole[0] - 1e-6 <= part[0] + turn and part[1] + turn <= whole[1] + 1e-6):
+        wrong = f"[{part[0]:g}, {part[1]:g}] is not within the range"
+        faults.add(place, path, wrong, f"expected a part of [{whole[0]:g}, {whole[1]:g}]")
+
+
 def _number(faults: Faults, node: Node, path: str, expected: str) -> float | None:
     if node.kind == "plain" and _NUMBER.fullmatch(node.text):
         value = float(node.text) + 0.0  # no negative zero: two texts with one meaning have one digest

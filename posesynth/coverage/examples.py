@@ -10,7 +10,7 @@ from posesynth.coverage.readings import read_angles
 from posesynth.errors import InputError, whole_number
 from posesynth.limits import on_turn
 from posesynth.motion import Motion
-from posesynth.schema import MAX_JOINTS
+from posesynth.schema.tables import MAX_JOINTS
 from posesynth.schema_edits import with_examples
 from posesynth.skeleton import Skeleton
 
