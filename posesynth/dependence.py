@@ -159,7 +159,7 @@ def _shares(skeleton: Skeleton) -> tuple[Array, Array]:
     """Where the examples' angles lie: (poses, E, 2) shares of the whole range, and of the range the pose leaves."""
     examples = skeleton.examples
     assert examples is not None
-    angles = np.zeros((len(examples.angles), skeleton.edges, 2))
+    angles = np.full((len(examples.angles), skeleton.edges, 2), np.nan)
     angles[:, examples.edges] = examples.angles
     image = _mirror_image(skeleton)
     if image is not None:

@@ -18,7 +18,8 @@ def source(skeleton: Skeleton, edge: int, given: Given) -> tuple[int, int]:
 def limits(skeleton: Skeleton, edge: int, which: int, first: Array, second: Array) -> tuple[Array, Array]:
     """(low, high) in degrees of one of an edge's two angles in each of T poses.
 
-    which: 0 or 1.  first, second: (T, E) angles of all bones in degrees, on any turn.
+    which: 0 or 1.  first, second: (T, E) angles of all bones in degrees, on any turn.  Where the angle that a range
+    depends on is NaN, the whole range.
     """
     range_ = skeleton.ranges[edge]
     given, hull = range_.given[which], (range_.first, range_.second)[which]
@@ -26,7 +27,9 @@ def limits(skeleton: Skeleton, edge: int, which: int, first: Array, second: Arra
         return np.full(len(first), hull[0]), np.full(len(first), hull[1])
     bone, angle = source(skeleton, edge, given)
     values = (first, second)[angle][:, bone]
-    return between(given, on_turn(values, (skeleton.ranges[bone].first, skeleton.ranges[bone].second)[angle]))
+    low, high = between(given, on_turn(values, (skeleton.ranges[bone].first, skeleton.ranges[bone].second)[angle]))
+    known = np.isfinite(values)
+    return np.where(known, low, hull[0]), np.where(known, high, hull[1])
 
 
 def between(given: Given, angle: Array) -> tuple[Array, Array]:

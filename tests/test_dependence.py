@@ -19,6 +19,7 @@ from posesynth.cli import main
 from posesynth.coverage import JointMap, closeness, learn
 from posesynth.coverage.angles import principal_angles
 from posesynth.errors import InputError
+from posesynth.limits import limits
 from posesynth.motion import Motion
 from posesynth.schema import parse_skeleton
 from posesynth.schema_edits import with_examples, with_ranges
@@ -263,6 +264,23 @@ def test_every_bone_still_reaches_its_whole_range() -> None:
     first, _ = angles(learned(STRIDES), 60_000)
     assert first[:, 2].min() < 2
     assert first[:, 2].max() > 148
+
+
+def test_where_an_angle_is_not_known_the_whole_range_of_what_depends_on_it_counts() -> None:
+    leg = parse_skeleton(LEG)
+    first, second = np.full((2, 3), 100.0), np.zeros((2, 3))
+    first[1, 0] = np.nan
+    low, high = limits(leg, 1, 0, first, second)
+    assert (low[1], high[1]) == leg.ranges[1].first
+    assert (low[0], high[0]) == pytest.approx(range_at(leg.ranges[1].first_given, 100.0))
+
+
+def test_a_bone_whose_parent_has_no_examples_is_learned_over_its_whole_range() -> None:
+    """As if its range did not depend on the parent, and not as if the parent lay at 0."""
+    table = LEG.replace("150: [0, 150], 200: [0, 100]", "150: [0, 150], 200: [0, 20]")
+    plain = table[: table.index("theta: {")] + "theta: [0, 150],\n" + table[table.index("         phi:") :]
+    drawn, twin = (dependence.draws(learned([[20, -90], [140, -80]], text, ["foot"])) for text in (table, plain))
+    assert drawn.cells.tobytes() == twin.cells.tobytes()
 
 
 def test_bones_without_examples_stay_independent() -> None:

@@ -168,15 +168,11 @@ def gather(skeleton: Skeleton, motions: Sequence[Motion], joint_map: JointMap | 
 
 
 def _outside(skeleton: Skeleton, e: int, first: Array, second: Array) -> tuple[Array, Array]:
-    """Signed degrees outside the two ranges of edge e, 0 within the tolerance; first, second: (T, E) of all bones.
-
-    Where the angle that a range depends on is not known, the whole range counts.
-    """
-    edge, out = skeleton.ranges[e], []
-    for which, (angle, hull) in enumerate(((first, edge.first), (second, edge.second))):
-        low, high = limits(skeleton, e, which, first, second)
-        low, high = np.where(np.isfinite(low), low, hull[0]), np.where(np.isfinite(high), high, hull[1])
-        out.append(excess(angle[:, e], (low, high)))
+    """Signed degrees outside the two ranges of edge e, 0 within the tolerance; first, second: (T, E) of all bones."""
+    edge = skeleton.ranges[e]
+    out = [
+        excess(angle[:, e], limits(skeleton, e, which, first, second)) for which, angle in enumerate((first, second))
+    ]
     arcs = (np.abs(o) * w for o, w in zip(out, weights(edge, first[:, e], second[:, e]), strict=True))
     return tuple(np.where(arc > TOLERANCE, o, 0.0) for o, arc in zip(out, arcs, strict=True))  # type: ignore[return-value]
 
