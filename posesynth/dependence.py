@@ -231,9 +231,8 @@ def _histogram(own: Array, parent: Array | None, turns: tuple[bool, bool]) -> ND
     else:
         counts = _smoothed(_smoothed(counts, 0, False), 1, False)
         counts = counts * len(own) + alone * (_PRIOR * sum(_BINOMIAL) ** 2)
-    rows, which = np.unique(
-        counts.reshape(PLACES * PLACES, -1), axis=0, return_inverse=True
-    )  # few places have examples
+    # Few places have examples: the others share a row.
+    rows, which = np.unique(counts.reshape(PLACES * PLACES, -1), axis=0, return_inverse=True)
     return np.stack([_slots(row) for row in rows])[which].reshape(-1)
 
 
