@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posesynth.conditional_ranges import range_left
 from posesynth.coverage import JointMap
 from posesynth.coverage.body import Poses, poses
 from posesynth.coverage.readings import read_angles
@@ -28,7 +29,6 @@ from posesynth.evolution import (
 )
 from posesynth.evolution.operators import pose_words
 from posesynth.kernel import plan
-from posesynth.limits import limits
 from posesynth.motion import Motion
 from posesynth.rng import BLOCK
 from posesynth.sampler import Batch, check_extras, check_skeleton, cores, field_dtype, field_shape
@@ -200,7 +200,7 @@ def _whole(skeleton: Skeleton, seen: Poses, seed: int) -> NDArray[np.float32]:
     unknown = np.isnan(first)
     for e in range(edges):  # parents first
         for which, angles in enumerate((first, second)):
-            low, high = limits(skeleton, e, which, first, second)
+            low, high = range_left(skeleton, e, which, first, second)
             drawn = low + words[:, 2 * e + which] * 2.0**-24 * (high - low)
             angles[:, e] = np.where(unknown[:, e], drawn, angles[:, e])
     drawn = length[share, 0] + (words[:, 2 * edges + share] + 1) * 2.0**-24 * length[share, 1]

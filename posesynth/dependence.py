@@ -3,10 +3,10 @@
 A word says where in its range an angle lies.  Two things can make one depend on another, and both rewrite words
 before any angle is made of them, parents before children:
 
-    draws   (`sampling.angles: tree`) the two words of a bone are drawn from those of the example poses whose parent
-            bone lies about where this pose's does: a histogram for each of 8 x 8 places of the parent's angles
-    limits  (a range over another angle; the usual part of a range, in usual poses) a word is squeezed into the part of
-            the whole range that is left
+    draws     (`sampling.angles: tree`) the two words of a bone are drawn from those of the example poses whose parent
+              bone lies about where this pose's does: a histogram for each of 8 x 8 places of the parent's angles
+    squeezes  (a range over another angle; the usual part of a range, in usual poses) a word is squeezed into the part
+              of the whole range that is left
 
 A view is squeezed likewise: a usual pose is seen in the usual view.  So samples stay a pure function of
 (skeleton, seed, i), and skeletons without any of it cost nothing.
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import limits as limits_
+from . import conditional_ranges
 from .compilation import stage
 from .joint_tree import mirrored_second
 from .rng import BLOCK, U24
@@ -49,7 +49,7 @@ class Draws(NamedTuple):
     table: NDArray[np.int32]  # (E,) which of the tables
 
 
-class Limits(NamedTuple):
+class Squeezes(NamedTuple):
     """Ranges over another angle and usual ranges, parents first.  Positions are shares of whole ranges."""
 
     target: NDArray[np.int32]  # (D,) row of words
@@ -62,7 +62,7 @@ class Limits(NamedTuple):
     usual_view: NDArray[np.float32]  # (3, 2) the usual part of yaw, roll and the sine of pitch
 
 
-def limits(skeleton: Skeleton) -> Limits:
+def squeezes(skeleton: Skeleton) -> Squeezes:
     """The tables of all ranges over another angle, and of all usual ranges."""
     rows: list[tuple[int, int]] = []
     begin, base, knots, mostly = [0], [], [], []
@@ -75,7 +75,7 @@ def limits(skeleton: Skeleton) -> Limits:
             start, row = np.array([0.0, 1.0]), 2 * e + which
             pieces: list[list[float]] = []
             if given is not None:
-                bone, angle = limits_.source(skeleton, e, given)
+                bone, angle = conditional_ranges.source(skeleton, e, given)
                 whole = (skeleton.ranges[bone].first, skeleton.ranges[bone].second)[angle]
                 start, pieces = _pieces(given, whole, hull)
                 row = 2 * bone + angle
@@ -87,7 +87,7 @@ def limits(skeleton: Skeleton) -> Limits:
             turn = 360.0 * round((sum(hull) - sum(part)) / 720.0)
             mostly.append([(end + turn - hull[0]) / (hull[1] - hull[0]) for end in part])
     targets = np.array(rows, np.int32).reshape(-1, 2)
-    return Limits(
+    return Squeezes(
         target=np.ascontiguousarray(targets[:, 0]),
         source=np.ascontiguousarray(targets[:, 1]),
         begin=np.array(begin, np.int32),
@@ -126,7 +126,7 @@ def sine(degrees: float) -> float:
 def _pieces(given: Given, whole: tuple[float, float], hull: tuple[float, float]) -> tuple[Array, list[list[float]]]:
     """(low, span) at the low end of the other angle's range, and what each piece of it adds."""
     ends = np.array([whole[0], *(at for at in given.at if whole[0] < at < whole[1]), whole[1]])
-    low, high = (np.asarray(end) for end in limits_.between(given, ends))
+    low, high = (np.asarray(end) for end in conditional_ranges.between(given, ends))
     low, high = ((end - hull[0]) / (hull[1] - hull[0]) for end in (low, high))
     width = max(whole[1] - whole[0], 1e-9)
     pieces = []
@@ -168,8 +168,8 @@ def _shares(skeleton: Skeleton) -> tuple[Array, Array]:
     for e in examples.edges:
         range_ = skeleton.ranges[e]
         for which, hull in enumerate((range_.first, range_.second)):
-            turned = limits_.on_turn(angles[:, e, which], hull)
-            low, high = limits_.limits(skeleton, e, which, angles[..., 0], angles[..., 1])
+            turned = conditional_ranges.on_turn(angles[:, e, which], hull)
+            low, high = conditional_ranges.range_left(skeleton, e, which, angles[..., 0], angles[..., 1])
             of_whole[:, e, which] = _share(turned, *hull)
             of_left[:, e, which] = _share(turned, low, high)
     return of_whole, of_left
@@ -255,20 +255,20 @@ def _slots(weights: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 @stage
-def depend_view(words, limits, scratch, mostly):  # type: ignore[no-untyped-def]
+def depend_view(words, squeezes, scratch, mostly):  # type: ignore[no-untyped-def]
     """Rewrite the words of BLOCK views, a stack of 4 of which the last says whether a pose is a usual one.
 
     mostly: becomes 1 where it is, else 0.  scratch: a stack of 3.
     """
     for s in range(BLOCK):
-        mostly[s] = _ONE if np.uint64(words[3 * BLOCK + s]) < limits.usual else _ZERO
+        mostly[s] = _ONE if np.uint64(words[3 * BLOCK + s]) < squeezes.usual else _ZERO
     for i in range(3):
         row = words[i * BLOCK : (i + 1) * BLOCK]
-        _squeeze(row, _WHOLE, limits.knots[:0], mostly, limits.usual_view[i], scratch, row)
+        _squeeze(row, _WHOLE, squeezes.knots[:0], mostly, squeezes.usual_view[i], scratch, row)
 
 
 @stage
-def depend(words, draws, limits, edges, scratch, mostly):  # type: ignore[no-untyped-def]
+def depend(words, draws, squeezes, edges, scratch, mostly):  # type: ignore[no-untyped-def]
     """Rewrite the words of BLOCK poses, rows 2e and 2e + 1 for edge e.
 
     scratch: a stack of 3.  mostly: 1 where the pose is a usual one, else 0.
@@ -283,10 +283,10 @@ def depend(words, draws, limits, edges, scratch, mostly):  # type: ignore[no-unt
                 _draw(cells, own)
             else:
                 _draw_beside(cells, words[2 * above * BLOCK : (2 * above + 2) * BLOCK], own)
-        while done < len(limits.target) and limits.target[done] < 2 * e + 2:
-            source, target = limits.source[done] * BLOCK, limits.target[done] * BLOCK
-            knots = limits.knots[limits.begin[done] : limits.begin[done + 1]]
-            base, part = limits.base[done], limits.mostly[done]
+        while done < len(squeezes.target) and squeezes.target[done] < 2 * e + 2:
+            source, target = squeezes.source[done] * BLOCK, squeezes.target[done] * BLOCK
+            knots = squeezes.knots[squeezes.begin[done] : squeezes.begin[done + 1]]
+            base, part = squeezes.base[done], squeezes.mostly[done]
             _squeeze(words[source : source + BLOCK], base, knots, mostly, part, scratch, words[target : target + BLOCK])
             done += 1
 

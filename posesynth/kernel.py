@@ -49,7 +49,7 @@ class Tables(NamedTuple):
     sigma: np.float32
     missing: np.uint64  # a joint is not seen when its word falls below this
     draws: dependence.Draws
-    limits: dependence.Limits
+    squeezes: dependence.Squeezes
 
 
 class Workspace(NamedTuple):
@@ -155,7 +155,7 @@ def _tables(skeleton: Skeleton) -> Tables:
         sigma=f32(sampling.noise),
         missing=np.uint64(round(sampling.missing * 2**32)),
         draws=dependence.draws(skeleton),
-        limits=dependence.limits(skeleton),
+        squeezes=dependence.squeezes(skeleton),
     )
 
 
@@ -191,7 +191,7 @@ def generate(  # type: ignore[no-untyped-def]
         rng.fill(words, 2 * edges + classes, seed, index, rng.POSE)
         if _depends(tables):
             room, mostly = stack(scratch, 0, 3), stack(scratch, 3, 1)
-            dependence.depend(words, tables.draws, tables.limits, edges, room, mostly)
+            dependence.depend(words, tables.draws, tables.squeezes, edges, room, mostly)
         longest[:] = f32(0)
         for c in range(classes):
             drawn = stack(lengths, c, 1)
@@ -223,7 +223,7 @@ def length_row(edges, e):  # type: ignore[no-untyped-def]
 
 @formula
 def _depends(tables):  # type: ignore[no-untyped-def]
-    return len(tables.draws.parent) > 0 or len(tables.limits.target) > 0 or tables.limits.usual > 0
+    return len(tables.draws.parent) > 0 or len(tables.squeezes.target) > 0 or tables.squeezes.usual > 0
 
 
 # The next two are inlined, as if they stood in the kernels that share them.
@@ -237,7 +237,7 @@ def draw_view(tables, words, seed, index, scratch, out):  # type: ignore[no-unty
     """
     rng.fill(words, 4, seed, index, rng.VIEW)
     if _depends(tables):
-        dependence.depend_view(words, tables.limits, stack(scratch, 0, 3), stack(scratch, 3, 1))
+        dependence.depend_view(words, tables.squeezes, stack(scratch, 0, 3), stack(scratch, 3, 1))
     k.view_rotation(words, tables.yaw, tables.pitch, tables.roll, out)
 
 

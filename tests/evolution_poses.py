@@ -5,7 +5,7 @@ import naive_evolution
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.limits import limits
+from posesynth.conditional_ranges import range_left
 from posesynth.skeleton import Skeleton
 
 
@@ -18,7 +18,7 @@ def drawn_poses(skeleton: Skeleton, count: int, seed: int = 0) -> NDArray[np.flo
     first, second = np.empty((2, count, skeleton.edges))
     for e in range(skeleton.edges):
         for which, angles in enumerate((first, second)):
-            angles[:, e] = generator.uniform(*limits(skeleton, e, which, first, second))
+            angles[:, e] = generator.uniform(*range_left(skeleton, e, which, first, second))
         made[:, e, 2] = lengths[classes.index(classes[e])]
     made[:, :, :2] = (np.stack([first, second], axis=-1) / 180 + 1) % 2 - 1
     made[:, :, 2] /= made[:, :, 2].max(axis=1, keepdims=True)

@@ -11,9 +11,9 @@ import pytest
 import posesynth
 from posesynth import InputError, load_skeleton, sample
 from posesynth.ancestors import Evolved, evolve
+from posesynth.conditional_ranges import range_left
 from posesynth.coverage import JointMap, load_map
 from posesynth.kinematics import forward
-from posesynth.limits import limits
 from posesynth.motion import Motion, load_motion
 
 HUMAN = load_skeleton("human")
@@ -103,7 +103,7 @@ def test_bones_are_drawn_within_what_other_angles_leave(monkeypatch: pytest.Monk
     assert bent[forward].max() > 135
     assert bent[~forward].max() < 140
     hulls = replace(HUMAN, ranges=tuple(replace(r, first_given=None, second_given=None) for r in HUMAN.ranges))
-    monkeypatch.setattr("posesynth.ancestors.limits", lambda skeleton, *rest: limits(hulls, *rest))
+    monkeypatch.setattr("posesynth.ancestors.range_left", lambda skeleton, *rest: range_left(hulls, *rest))
     assert evolve(HUMAN, motion, joint_map, generations=0).outside > 30
 
 

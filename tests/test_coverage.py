@@ -13,8 +13,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import skeletons
 
-from posesynth import limits, sample
+from posesynth import sample
 from posesynth.cli import main
+from posesynth.conditional_ranges import source
 from posesynth.coverage import Coverage, JointMap, fit, load_map, measure
 from posesynth.coverage.angles import carried
 from posesynth.coverage.body import facing, heading, poses, swallowed
@@ -88,7 +89,7 @@ def draw(skeleton: Skeleton, frames: int, seed: int = 0, spread: float = 0.0) ->
 def test_poses_drawn_from_a_skeleton_lie_inside_it(skeleton: Skeleton, seed: int) -> None:
     # Of two readings of a bone its whole range chooses, and no table does (posesynth.coverage.readings).
     tables = [(e, given) for e, r in enumerate(skeleton.ranges) for given in r.given if given]
-    bones = {bone for e, given in tables for bone in (e, limits.source(skeleton, e, given)[0])}
+    bones = {bone for e, given in tables for bone in (e, source(skeleton, e, given)[0])}
     assume(not any(_reaches_over(skeleton.ranges[bone]) for bone in bones))
     motion = draw(skeleton, 8, seed)
     clear = [t for t in range(8) if not at_a_pole(skeleton, motion.positions[t])]
@@ -105,9 +106,7 @@ def at_a_pole(skeleton: Skeleton, joints: np.ndarray) -> bool:
     """Whether a bone that others are relative to lies where its two angles, and so its frame, cannot be told."""
     first, second = read_angles(skeleton, poses(skeleton, Motion(joints[None], skeleton.joints), AS_GIVEN).directions)
     carriers = {skeleton.carrier(e) for e in range(skeleton.edges)}
-    carriers |= {
-        limits.source(skeleton, e, given)[0] for e, r in enumerate(skeleton.ranges) for given in r.given if given
-    }
+    carriers |= {source(skeleton, e, given)[0] for e, r in enumerate(skeleton.ranges) for given in r.given if given}
     for e in carriers - {-1}:
         if skeleton.ranges[e].angles == "flexion":
             clear = abs(np.cos(np.radians(second[0, e]))) > 1e-5

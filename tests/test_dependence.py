@@ -16,10 +16,10 @@ from scipy.stats import kstest
 
 from posesynth import dependence, forward, sample
 from posesynth.cli import main
+from posesynth.conditional_ranges import range_left
 from posesynth.coverage import JointMap, closeness, learn
 from posesynth.coverage.angles import principal_angles
 from posesynth.errors import InputError
-from posesynth.limits import limits
 from posesynth.motion import Motion
 from posesynth.schema import parse_skeleton
 from posesynth.schema_edits import with_examples, with_ranges
@@ -270,7 +270,7 @@ def test_where_an_angle_is_not_known_the_whole_range_of_what_depends_on_it_count
     leg = parse_skeleton(LEG)
     first, second = np.full((2, 3), 100.0), np.zeros((2, 3))
     first[1, 0] = np.nan
-    low, high = limits(leg, 1, 0, first, second)
+    low, high = range_left(leg, 1, 0, first, second)
     assert (low[1], high[1]) == leg.ranges[1].first
     assert (low[0], high[0]) == pytest.approx(range_at(leg.ranges[1].first_given, 100.0))
 

@@ -14,6 +14,7 @@ from small_skeletons import chain, small_skeleton, star
 from strategies import skeletons
 
 from posesynth import InputError, load_skeleton, sample
+from posesynth.conditional_ranges import range_left
 from posesynth.coverage.angles import carried, excess, weights
 from posesynth.evolution import evolved_into, grow, in_range
 from posesynth.evolution.operators import (
@@ -28,7 +29,6 @@ from posesynth.evolution.operators import (
     turn_pose,
 )
 from posesynth.evolution.population import first_generation
-from posesynth.limits import limits
 from posesynth.rng import BLOCK
 from posesynth.sampler import field_dtype, field_shape
 from posesynth.skeleton import Skeleton
@@ -47,7 +47,7 @@ def arcs_outside(skeleton: Skeleton, genes: Genes) -> NDArray[np.float64]:
     first, second = angles_of(genes, skeleton.edges)
     found = np.empty(first.shape)
     for e, edge in enumerate(skeleton.ranges):
-        ranges = [limits(skeleton, e, which, first, second) for which in (0, 1)]
+        ranges = [range_left(skeleton, e, which, first, second) for which in (0, 1)]
         out = [np.abs(excess(a[:, e], r)) for a, r in zip((first, second), ranges, strict=True)]
         arcs = [o * w for o, w in zip(out, weights(edge, first[:, e], second[:, e]), strict=True)]
         found[:, e] = np.maximum(*arcs)

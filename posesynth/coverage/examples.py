@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from posesynth.conditional_ranges import on_turn
 from posesynth.coverage.joint_map import JointMap
 from posesynth.coverage.measure import gather
 from posesynth.coverage.readings import read_angles
 from posesynth.errors import InputError, whole_number
-from posesynth.limits import on_turn
 from posesynth.motion import Motion
 from posesynth.schema.tables import MAX_JOINTS
 from posesynth.schema_edits import with_examples

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from posesynth.conditional_ranges import range_left
 from posesynth.coverage.angles import excess, weights
 from posesynth.coverage.body import Heading, Poses, heading, poses
 from posesynth.coverage.joint_map import JointMap
 from posesynth.coverage.readings import read_angles
 from posesynth.errors import InputError
-from posesynth.limits import limits
 from posesynth.motion import Motion
 from posesynth.skeleton import EdgeRange, Range, Skeleton
 
@@ -171,7 +171,8 @@ def _outside(skeleton: Skeleton, e: int, first: Array, second: Array) -> tuple[A
     """Signed degrees outside the two ranges of edge e, 0 within the tolerance; first, second: (T, E) of all bones."""
     edge = skeleton.ranges[e]
     out = [
-        excess(angle[:, e], limits(skeleton, e, which, first, second)) for which, angle in enumerate((first, second))
+        excess(angles[:, e], range_left(skeleton, e, which, first, second))
+        for which, angles in enumerate((first, second))
     ]
     arcs = (np.abs(o) * w for o, w in zip(out, weights(edge, first[:, e], second[:, e]), strict=True))
     return tuple(np.where(arc > TOLERANCE, o, 0.0) for o, arc in zip(out, arcs, strict=True))  # type: ignore[return-value]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth import limits, rng
+from posesynth import conditional_ranges, rng
 from posesynth.compilation import formula, kernel, stage
 from posesynth.kernel import plan
 from posesynth.rng import BLOCK, U24
@@ -88,7 +88,7 @@ def _given(skeleton: Skeleton) -> Given:
         for which, given in enumerate(edge.given):
             if given is None:
                 continue
-            bone, angle = limits.source(skeleton, e, given)
+            bone, angle = conditional_ranges.source(skeleton, e, given)
             whole = skeleton.ranges[bone]
             target.append(which * skeleton.edges + e)
             source.append(angle * skeleton.edges + bone)

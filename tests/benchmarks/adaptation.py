@@ -14,8 +14,8 @@ from lifter.metrics import p_mpjpe
 from lifter.pipeline import Lifter
 from lifter.sources import VALIDATION
 from lifter.training import train
+from posesynth.conditional_ranges import range_left
 from posesynth.coverage.angles import excess, principal_angles, weights
-from posesynth.limits import limits
 from posesynth.skeleton import Skeleton
 
 from .measure import table
@@ -83,5 +83,5 @@ def _outside(old: Skeleton, o_up: NDArray[np.float32]) -> NDArray[np.bool_]:
     for e in range(old.edges):
         arcs = weights(old.ranges[e], angles[0][:, e], angles[1][:, e])
         for which in (0, 1):
-            found |= arcs[which] * np.abs(excess(angles[which][:, e], limits(old, e, which, *angles))) > FARTHER
+            found |= arcs[which] * np.abs(excess(angles[which][:, e], range_left(old, e, which, *angles))) > FARTHER
     return found

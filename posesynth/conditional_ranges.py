@@ -1,4 +1,4 @@
-"""Ranges that depend on another angle, for many poses at once: what `dependence` does to words, done to angles."""
+"""Ranges over another angle, for many poses at once: what `dependence` does to words, done to angles."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ def source(skeleton: Skeleton, edge: int, given: Given) -> tuple[int, int]:
     return (int(skeleton.parents[edge + 1]) - 1 if given.bone == "parent" else edge), given.which
 
 
-def limits(skeleton: Skeleton, edge: int, which: int, first: Array, second: Array) -> tuple[Array, Array]:
+def range_left(skeleton: Skeleton, edge: int, which: int, first: Array, second: Array) -> tuple[Array, Array]:
     """(low, high) in degrees of one of an edge's two angles in each of T poses.
 
     which: 0 or 1.  first, second: (T, E) angles of all bones in degrees, on any turn.  Where the angle that a range
