@@ -63,6 +63,12 @@ _seed_option = click.option(
 )
 
 
+_map_option = click.option("--map", "joint_map", metavar="MAP", help="A joint map: a file, or a shipped one's name.")
+_asf_option = click.option(
+    "--asf", help="The skeleton of AMC, the character of DeepMimic files.  Default: beside them."
+)
+
+
 def _names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(","))
 
@@ -193,11 +199,12 @@ def _make_ready() -> None:
     multiple=True,
     required=True,
     metavar="MOTION",
-    help="Poses to begin with: BVH, AMC, or joint positions as CSV, NPZ, NPY or Label3D .mat.  May be given again.",
+    help="Poses to begin with: BVH, AMC, DeepMimic, or joint positions as CSV, NPZ, NPY or Label3D .mat.  May be given "
+    "again.",
 )
 @_skeleton_option
-@click.option("--map", "joint_map", metavar="MAP", help="A joint map: a file, or a shipped one's name.")
-@click.option("--asf", help="The skeleton of AMC files.  Default: the .asf beside them.")
+@_map_option
+@_asf_option
 @click.option("--target", type=Size(least=1), help="How many poses there shall be.  Default: 2.5 times as many.")
 @click.option("--generations", type=Size(), help="How many generations to breed, instead of --target.")
 @_seed_option
@@ -215,18 +222,13 @@ def evolve(
     Pose after pose of the motion, then generation after generation: subtrees are exchanged, bones turned a little,
     lengths drawn anew, and what leaves the ranges is dropped.  Stopped or killed, the same command goes on.
     """
-    from . import coverage as coverage_
     from .ancestors import evolve as breed
-    from .motion import load_motion
     from .store import target as place
 
     if target is not None and generations is not None:
         raise InputError("target: is given beside --generations; expected one of the two")
     place(out)
-    made = _skeleton(skeleton, **sampling)
-    mapping = None if joint_map is None else coverage_.load_map(joint_map, made)
-    names = None if mapping is None else mapping.columns
-    clips = [load_motion(path, names=names, asf=asf) for path in motions]
+    made, clips, mapping = _motions(skeleton, motions, joint_map, asf, **sampling)
     with told_of_compiling(), progress_bar(target, "poses") as bar:
         evolved = breed(made, clips, mapping, target=target, generations=generations, seed=seed, progress=bar.update)
     print(
@@ -388,8 +390,8 @@ def inspect(what: str, png: Path | None, seed: int) -> None:
 @posesynth.command()
 @click.argument("skeleton")
 @click.argument("motions", nargs=-1, required=True, metavar="MOTION...")
-@click.option("--map", "joint_map", metavar="MAP", help="A joint map: a file, or a shipped one's name.")
-@click.option("--asf", help="The skeleton of AMC, the character of DeepMimic files.  Default: beside them.")
+@_map_option
+@_asf_option
 @click.option(
     "--fit",
     metavar="OUT.yaml",
@@ -442,8 +444,8 @@ def coverage(
 @posesynth.command()
 @click.argument("skeleton")
 @click.argument("motions", nargs=-1, required=True, metavar="MOTION...")
-@click.option("--map", "joint_map", metavar="MAP", help="A joint map: a file, or a shipped one's name.")
-@click.option("--asf", help="The skeleton of AMC files.  Default: the .asf beside them.")
+@_map_option
+@_asf_option
 @click.option("--poses", type=Size(least=2), help="Example poses to take.  Default: 256, or what a file can hold.")
 @click.option("--out", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The new YAML.")
 def fit(
@@ -457,23 +459,19 @@ def fit(
     from . import coverage as coverage_
 
     made, clips, mapping = _motions(skeleton, motions, joint_map, asf)
-    text = coverage_.learn(made, clips, mapping, poses=poses)
-    write_new(out, text)
-    from .skeleton import load_skeleton
-
-    examples = load_skeleton(out).examples
-    assert examples is not None
-    print(f"{out}: written; {len(examples.angles)} example poses of {count(len(examples.edges), 'bone')}")
+    learned = coverage_.learn(made, clips, mapping, poses=poses)
+    write_new(out, learned.text)
+    print(f"{out}: written; {learned.poses} example poses of {count(learned.bones, 'bone')}")
 
 
 def _motions(
-    skeleton: str, motions: tuple[str, ...], joint_map: str | None, asf: str | None
+    skeleton: str, motions: tuple[str, ...], joint_map: str | None, asf: str | None, **sampling: Any
 ) -> tuple[Any, list[Any], Any]:
     """The skeleton, the clips, and the joint map or None."""
     from . import coverage as coverage_
     from .motion import load_motion
 
-    made = _skeleton(skeleton)
+    made = _skeleton(skeleton, **sampling)
     mapping = None if joint_map is None else coverage_.load_map(joint_map, made)
     names = None if mapping is None else mapping.columns
     return made, [load_motion(path, names=names, asf=asf) for path in motions], mapping

@@ -402,7 +402,8 @@ AHEAD = JointMap(forward="-y")  # the motion is in the upright axes already
 def test_learning_from_samples_gives_back_their_angles() -> None:
     legs = parse_skeleton(LEGS)
     motion = as_motion(legs, 4, 40)
-    text = learn(legs, [motion], AHEAD)
+    text, poses, bones = learn(legs, [motion], AHEAD)
+    assert (poses, bones) == (40, 5)
     again = parse_skeleton(text)
     assert again.examples is not None
     assert again.examples.angles.shape == (40, 5, 2)
@@ -410,7 +411,7 @@ def test_learning_from_samples_gives_back_their_angles() -> None:
     off = again.examples.angles - np.stack([first, second], axis=-1)[:, list(again.examples.edges)]
     assert np.abs((off + 180) % 360 - 180).max() < 0.06
     assert text.startswith(LEGS)
-    assert len(parse_skeleton(learn(legs, [motion], AHEAD, poses=7)).examples.angles) == 7  # type: ignore[union-attr]
+    assert len(parse_skeleton(learn(legs, [motion], AHEAD, poses=7).text).examples.angles) == 7  # type: ignore[union-attr]
     with pytest.raises(InputError, match="has some already"):
         learn(again, [motion], AHEAD)
 

@@ -1,6 +1,7 @@
 """Example poses from real motion, written into a skeleton's YAML for its sampling to learn from."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,9 +20,17 @@ USUAL = 256
 SEEN = 0.5  # of the frames must show a bone for it to be among the examples
 
 
+class Learned(NamedTuple):
+    """A skeleton's YAML with examples, and how many poses they are, of how many bones."""
+
+    text: str
+    poses: int
+    bones: int
+
+
 def learn(
     skeleton: Skeleton, motions: Sequence[Motion], joint_map: JointMap | None = None, *, poses: int | None = None
-) -> str:
+) -> Learned:
     """The skeleton's YAML with examples from real motion, drawn from with ``sampling.angles: tree``.
 
     Of the frames that show all bones which at least half of the frames show, `poses` are taken (None: 256, or as many
@@ -45,4 +54,5 @@ def learn(
     for e in edges:
         range_ = skeleton.ranges[e]
         angles += [on_turn(first[taken, e], range_.first), on_turn(second[taken, e], range_.second)]
-    return with_examples(skeleton.text, [skeleton.joints[e + 1] for e in edges], np.stack(angles, axis=1).tolist())
+    shown = [skeleton.joints[e + 1] for e in edges]
+    return Learned(with_examples(skeleton.text, shown, np.stack(angles, axis=1).tolist()), len(taken), len(edges))
