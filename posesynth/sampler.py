@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any
@@ -19,6 +19,9 @@ STREAM_VERSION = 1
 """Changes whenever any byte of any sample does; stands in every manifest."""
 
 FIELDS = ("p2d", "o", "p3d", "o_up", "rotation", "visibility")
+
+Outs = tuple[NDArray[np.float32], ...]
+"""Flat outputs in the order of FLOATS, empty where not wanted."""
 
 _CHUNK = 32 * BLOCK  # samples a thread takes at a time: a few MB of output
 
@@ -126,6 +129,25 @@ def sample_into(
     seed, start, _ = check_range(seed, start, start + count)
     threads = cores() if threads is None else whole_number("threads", threads, 1)
     made = plan(skeleton)
+
+    def make(first: int, stop: int, outs: Outs, seen: NDArray[np.bool_]) -> None:
+        at = np.uint64(start + first)
+        generate(made.tables, made.layout, made.workspace(), np.uint64(seed), at, stop - first, outs, seen)
+
+    in_chunks(skeleton, arrays, count, threads, make)
+
+
+def in_chunks(
+    skeleton: Skeleton,
+    arrays: Mapping[str, NDArray[Any]],
+    count: int,
+    threads: int,
+    make: Callable[[int, int, Outs, NDArray[np.bool_]], None],
+) -> None:
+    """Have arrays of `count` samples filled by threads, some samples at a time.
+
+    ``make(first, stop, outs, seen)`` fills those from first to stop - 1; `outs` and `seen` as the kernels want them.
+    """
     flat = tuple(arrays[name].reshape(-1) if name in arrays else NO_FLOATS for name in FLOATS)
     seen = arrays["visibility"].reshape(-1) if "visibility" in arrays else _NO_BOOLS
     width = {name: math.prod(field_shape(skeleton, name)) for name in FIELDS}
@@ -134,8 +156,7 @@ def sample_into(
         stop = min(first + _CHUNK, count)
         outs = tuple(array[first * width[name] : stop * width[name]] for name, array in zip(FLOATS, flat, strict=True))
         visible = seen[first * width["visibility"] : stop * width["visibility"]]
-        at = np.uint64(start + first)
-        generate(made.tables, made.layout, made.workspace(), np.uint64(seed), at, stop - first, outs, visible)
+        make(first, stop, outs, visible)
 
     chunks = iter(range(0, count, _CHUNK))
 

@@ -3,9 +3,7 @@
 genes -> directions -> turned as a whole -> carried by the view -> P3D, P2D, O
 """
 
-import math
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,13 +12,12 @@ from numpy.typing import NDArray
 from posesynth import kinematics as k
 from posesynth.compilation import kernel, stage
 from posesynth.errors import whole_number
-from posesynth.kernel import FLOATS, NO_FLOATS, draw_view, length_row, plan, stack, view_row, write
+from posesynth.kernel import draw_view, length_row, plan, stack, view_row, write
 from posesynth.rng import BLOCK
-from posesynth.sampler import check_arrays, field_shape
+from posesynth.sampler import Outs, check_arrays, in_chunks
 from posesynth.skeleton import Skeleton
 from posesynth.trigonometry import f32
 
-_CHUNK = 32 * BLOCK  # samples a thread takes at a time
 _ANY = (-1.0, 2.0)  # lo, span: a word as an angle of any size, in half turns
 _STEPS = f32(2**23)  # of a word's 24 bits in a half turn
 _ONE, _TWO = f32(1), f32(2)
@@ -44,26 +41,12 @@ def evolved_into(
     made = plan(skeleton)
     anywhere = np.full((skeleton.edges, 2), _ANY, np.float32)
     tables = made.tables._replace(first=anywhere, second=anywhere)
-    width = {name: math.prod(field_shape(skeleton, name)) for name in (*FLOATS, "visibility")}
-    flat = tuple(arrays[name].reshape(-1) if name in arrays else NO_FLOATS for name in FLOATS)
-    seen = arrays["visibility"].reshape(-1) if "visibility" in arrays else np.empty(0, np.bool_)
 
-    def run(first: int) -> None:
-        stop = min(first + _CHUNK, count)
-        outs = tuple(array[first * width[name] : stop * width[name]] for name, array in zip(FLOATS, flat, strict=True))
-        visible = seen[first * width["visibility"] : stop * width["visibility"]]
-        poses = genes[start + first : start + stop]
-        see_evolved(
-            tables, made.layout, made.workspace(), np.uint64(seed), np.uint64(start + first), poses, outs, visible
-        )
+    def make(first: int, stop: int, outs: Outs, seen: NDArray[np.bool_]) -> None:
+        poses, at = genes[start + first : start + stop], np.uint64(start + first)
+        see_evolved(tables, made.layout, made.workspace(), np.uint64(seed), at, poses, outs, seen)
 
-    chunks = range(0, count, _CHUNK)
-    if threads == 1 or len(chunks) < 2:
-        for first in chunks:
-            run(first)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, chunks))
+    in_chunks(skeleton, arrays, count, threads, make)
 
 
 @kernel
