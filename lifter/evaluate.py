@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from lifter import metrics
 from lifter.baselines import LOOKUP_VIEWS, Lookup, laid_flat, mean_pose, synthetic_poses
-from lifter.ground_truth import VIEWS, Clip, Seen, Views, check_views, look, read_clips
+from lifter.ground_truth import LOOKUP, SYNTHETIC, VIEWS, Clip, Seen, Views, check_views, look, read_clips
+from lifter.text_table import aligned
 from posesynth.coverage.joint_map import JointMap, load_map
 from posesynth.errors import InputError, shown, whole_number
 from posesynth.skeleton import Skeleton
@@ -231,10 +232,10 @@ def _baselines(
     if metre is not None:  # in units of the longest edge, as the poses are
         metre /= float(np.mean([clip.body_length for clip in others]))
     if len(clips) > 1:
-        lookup = Lookup(poses, views, [seed, c, 3], metre)
+        lookup = Lookup(poses, views, [seed, c, LOOKUP], metre)
         if len(lookup):
             methods["lookup"] = lookup.find
-    methods["lookup (synthetic)"] = Lookup(drawn, views, [seed, c, 5], metre).find
+    methods["lookup (synthetic)"] = Lookup(drawn, views, [seed, c, SYNTHETIC], metre).find
     return methods
 
 
@@ -313,13 +314,7 @@ def _columns(found: Evaluation) -> list[str]:
         boxed = [_number(value, ".2f") for value in (row.reprojection, row.reprojection_fitted)]
         lifted = f"{row.poses - row.failed} of {row.poses}" if row.failed else f"{row.poses}"
         rows.append([row.clip, row.method, lifted, *lengths, *shares, *boxed])
-    widths = [max(len(row[c]) for row in rows) for c in range(len(head))]
-    lines = []
-    for texts in rows:
-        pairs = enumerate(zip(texts, widths, strict=True))
-        cells = [text.ljust(width) if c < 2 else text.rjust(width) for c, (text, width) in pairs]
-        lines.append("  ".join(cells).rstrip())
-    return lines
+    return aligned(rows, names=2)
 
 
 def _notes(found: Evaluation) -> list[str]:

@@ -18,6 +18,7 @@ from lifter.data.images import ImageSet, load_image_set
 from lifter.data.images.lsp import LSP_JOINTS
 from lifter.data.keypoints import Keypoints, load_keypoints
 from lifter.data.matching import same_joints
+from lifter.text_table import aligned
 from posesynth.errors import InputError, shown
 from posesynth.motion.clip import fault
 
@@ -296,12 +297,7 @@ def _columns(found: LandmarkEvaluation) -> list[str]:
     for row in found.rows:
         shares = ["-" if share is None else f"{100 * share:.1f}" for share in row.pck]
         rows.append([row.part, str(row.scored), *shares])
-    widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
-    lines = []
-    for texts in rows:
-        cells = [text.ljust(widths[0]) if c == 0 else text.rjust(widths[c]) for c, text in enumerate(texts)]
-        lines.append("  ".join(cells).rstrip())
-    return lines
+    return aligned(rows, names=1)
 
 
 def _notes(found: LandmarkEvaluation) -> list[str]:

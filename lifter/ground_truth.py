@@ -27,6 +27,9 @@ DISTANCE = (4.0, 6.0)  # m, of a camera from the middle of the joints
 FILMED_PITCH = np.radians(30.0)
 _CHUNK = 8192  # views at a time
 
+# What is random has a generator of its own, seeded with its purpose: to turn one on changes no other.
+TURNS, NOISE, HIDDEN, LOOKUP, DISTANCES, SYNTHETIC = range(6)
+
 
 @dataclass(frozen=True, eq=False)
 class Clip:
@@ -128,8 +131,7 @@ def look(
     noise: standard deviation in 2D as a share of the clip's body length.  missing: how likely each joint is hidden.
     metre: how many of the clip's units it is, which perspective needs.
     """
-    # Of each purpose its own generator: to turn one on changes no other.
-    turns, blur, hide, away = (np.random.default_rng([*seed, purpose]) for purpose in (0, 1, 2, 4))
+    turns, blur, hide, away = (np.random.default_rng([*seed, purpose]) for purpose in (TURNS, NOISE, HIDDEN, DISTANCES))
     frames = max(1, _CHUNK // views_per_frame)
     for start in range(0, len(clip.positions), frames):
         poses = np.repeat(clip.positions[start : start + frames], views_per_frame, axis=0)
@@ -148,7 +150,7 @@ def _clip(skeleton: Skeleton, path: str, name: str, joint_map: JointMap, every: 
     positions = bind(skeleton, motion, joint_map)[::every]
     positions = _upright(skeleton, positions, joint_map.up or motion.up)
     positions[~np.isfinite(positions).all(2)] = np.nan
-    longest = _longest(skeleton, positions)
+    longest = longest_edges(skeleton, positions)
     kept = (np.isfinite(positions).all(2).sum(1) >= FEWEST) & (longest > 0)
     if not kept.any():
         found = f"no frame shows {FEWEST} joints of '{skeleton.name}' and a bone between them"
@@ -174,7 +176,7 @@ def _upright(skeleton: Skeleton, positions: Array, up: str | Pair) -> Array:
     return np.asarray(np.einsum("tij,tnj->tni", axes, positions))
 
 
-def _longest(skeleton: Skeleton, positions: Array) -> Array:
+def longest_edges(skeleton: Skeleton, positions: Array) -> Array:
     """(T,) the longest edge of each pose; an edge that is hidden there counts with its mean over the clip."""
     lengths = np.linalg.norm(positions[:, 1:] - positions[:, skeleton.parents[1:]], axis=2)
     known = np.isfinite(lengths)

@@ -19,8 +19,9 @@ from lifter import metrics
 from lifter.baselines import laid_flat
 from lifter.data.benchmarks import Benchmark, h36m, load_benchmark, mpi_inf_3dhp
 from lifter.evaluate import Lifts
+from lifter.ground_truth import longest_edges
+from lifter.text_table import aligned
 from posesynth.errors import InputError, did_you_mean, shown, whole_number
-from posesynth.skeleton import Skeleton
 
 Array = NDArray[np.float64]
 Name = Literal["h36m-p1", "h36m-p2", "3dhp"]
@@ -99,14 +100,7 @@ class Result:
                     shares = [_shown(column, value) for column, value in row.figures.items()]
                     lifted = f"{row.frames - row.failed} of {row.frames}" if row.failed else str(row.frames)
                     lines.append((row.of, row.method, lifted, *shares))
-            widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
-            shown_lines = (
-                "  ".join(
-                    t.ljust(w) if c < 2 else t.rjust(w) for c, (t, w) in enumerate(zip(line, widths, strict=True))
-                )
-                for line in lines
-            )
-            parts.append("\n".join(line.rstrip() for line in shown_lines))
+            parts.append("\n".join(aligned(lines, names=2)))
         return "\n\n".join(parts)
 
 
@@ -231,7 +225,9 @@ def _measure(
         image[:, places] = recording.p2d[of][:, theirs] * np.array([1.0, -1.0])  # y is down, z up
         camera = recording.positions[of][:, theirs].astype(np.float64)
         truth = np.stack([camera[..., 0], camera[..., 2], -camera[..., 1]], axis=-1)
-        longest = _longest(skeleton, truth, places)
+        whole = np.full((len(of), len(skeleton.joints), 3), np.nan)
+        whole[:, places] = truth
+        longest = longest_edges(skeleton, whole)
         for method, predicted in (
             (lifter.name, np.asarray(lifter.lift(image).p3d, np.float64)),
             ("depth 0", laid_flat(skeleton, image)),
@@ -241,13 +237,6 @@ def _measure(
             pose = predicted[:, places] * longest[:, None, None]
             found.append((recording.action, method, _score(pose, truth, names, columns)))
     return found
-
-
-def _longest(skeleton: Skeleton, truth: Array, places: Sequence[int]) -> Array:
-    """(T,) the longest true edge of the skeleton."""
-    whole = np.full((len(truth), len(skeleton.joints), 3), np.nan)
-    whole[:, places] = truth
-    return np.asarray(np.nanmax(np.linalg.norm(whole[:, 1:] - whole[:, skeleton.parents[1:]], axis=2), axis=1))
 
 
 def _score(predicted: Array, truth: Array, names: Sequence[str], columns: Collection[str]) -> dict[str, Array]:

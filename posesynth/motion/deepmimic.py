@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from posesynth.errors import shown
 from posesynth.motion.clip import Motion, check_size, fault
 from posesynth.motion.documents import is_number, read_document
-from posesynth.motion.rotation import about
+from posesynth.motion.rotation import about, of_quaternions
 from posesynth.yaml_source import quote
 
 Array = NDArray[np.float64]
@@ -134,13 +134,7 @@ def _turns(path: str, name: str, quaternions: Array) -> Array:
         frame = int(off.argmax())
         found = f"{quote(name)} is turned by a quaternion of length {size[frame]:.3g}"
         raise fault(path, None, f"Frames[{frame}]: {found}; expected 1 (is it a clip of another character?)")
-    w, x, y, z = (quaternions / size[:, None]).T
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return of_quaternions(quaternions / size[:, None])
 
 
 def _document(path: str) -> dict[str, Any]:

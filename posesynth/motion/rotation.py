@@ -1,4 +1,4 @@
-"""Rotations about the axes of a frame, for the readers that need forward kinematics."""
+"""Rotation matrices, for the readers that need forward kinematics."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,3 +18,14 @@ def about(axis: str, degrees: Array | float) -> Array:
     matrix[..., k, j] = np.sin(angle)
     matrix[..., j, k] = -matrix[..., k, j]
     return matrix
+
+
+def of_quaternions(quaternions: Array) -> Array:
+    """Rotation matrices (..., 3, 3) of unit quaternions (..., 4), w x y z."""
+    w, x, y, z = np.moveaxis(quaternions, -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)

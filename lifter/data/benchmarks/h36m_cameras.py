@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from posesynth.motion.rotation import of_quaternions
+
 Array = NDArray[np.float64]
 
 
@@ -31,14 +33,7 @@ class Camera:
     @cached_property
     def turn(self) -> Array:
         """(3, 3), whose columns are the camera's x (right), y (down) and z (ahead) in the world."""
-        w, x, y, z = np.array(self.orientation) / np.linalg.norm(self.orientation)
-        return np.array(
-            [
-                [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-                [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-                [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-            ]
-        )
+        return of_quaternions(np.array(self.orientation) / np.linalg.norm(self.orientation))
 
     def from_world(self, points: Array) -> Array:
         """(..., 3) of the world, mm, in the camera's frame."""
