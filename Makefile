@@ -32,7 +32,7 @@ demo: .venv/demo.stamp
 	$(BIN)/python examples/trot.py demo
 	$(BIN)/lifter lift demo/trot.csv --model quadruped --out demo/poses.csv
 	$(BIN)/lifter show demo/poses.csv --video demo/trot.gif
-	$(BIN)/lifter show demo/poses.csv --video demo/trot.png
+	$(BIN)/lifter show demo/poses.csv --out demo/trot.png
 	$(BIN)/lifter evaluate demo/trot.npz --model quadruped
 	@echo "Samples: $(DATA)   Sampled poses: demo/quadruped.png   Lifted: demo/poses.csv demo/trot.gif demo/trot.png"
 

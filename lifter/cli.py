@@ -207,7 +207,7 @@ def evaluate_images(predictions: str, image_set: str, protocol: Any, json_file: 
 
 @lifter.command()
 @click.argument("poses", metavar="POSES")
-@click.option("--video", "out", required=True, metavar="FILE", help="An .mp4, .gif, or .png for a panel.")
+@click.option("--out", "--video", "out", required=True, metavar="FILE", help="A film, .mp4 or .gif, or a still, .png.")
 @click.option("--fps", type=float, default=30.0, show_default=True, help="Frames a second.")
 @click.option("--individual", metavar="NAME", help="Only this one.")
 def show(poses: str, out: str, fps: float, individual: str | None) -> None:

@@ -83,8 +83,8 @@ def _ranges(made: Skeleton, joint: int) -> str:
         return ""
     edge = made.ranges[joint - 1]
     first, second = edge.angle_names
-    first = f"{first} {_range(edge.first)}{_given(edge.first_given)}"
-    second = f"{second} {_range(edge.second)}{_given(edge.second_given)}"
+    first = f"{first} {_range(edge.first)}{_given(edge.first_given)}{_usual(edge.first_usual)}"
+    second = f"{second} {_range(edge.second)}{_given(edge.second_given)}{_usual(edge.second_usual)}"
     return f"{edge.frame:<7} {first}  {second}  length {_range(edge.length)}"
 
 
@@ -94,6 +94,10 @@ def _range(given: Range) -> str:
 
 def _given(given: Given | None) -> str:
     return "" if given is None else f" given {'parent.' if given.bone == 'parent' else ''}{given.angle}"
+
+
+def _usual(usual: Range | None) -> str:
+    return "" if usual is None else f" usually {_range(usual)}"
 
 
 def _sampling(sampling: Sampling) -> Iterator[str]:

@@ -233,6 +233,12 @@ def test_inspect_refuses_a_seed_for_a_set_and_speaks_of_options_it_has(run, tmp_
     assert "allow_incomplete" not in err
 
 
+def test_inspect_tells_ranges_and_where_in_them_an_angle_mostly_is(run):
+    _, out, _ = run("inspect", "hand")
+    row = next(line for line in out.splitlines() if "index_dip" in line)
+    assert "flexion [0, 100] usually [0, 70]  abduction [-8, 8]  length" in row
+
+
 def test_inspect_draws_the_deepest_chain(run, tmp_path):
     bones = "".join(f"  j{i}: {{parent: j{i - 1}, theta: [0, 90], phi: [0, 90]}}\n" for i in range(1, 1024))
     (tmp_path / "chain.yaml").write_text(f"posesynth: 1\nname: chain\nroot: j0\njoints:\n{bones}")

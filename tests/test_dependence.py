@@ -344,8 +344,14 @@ def test_a_usual_range_may_be_written_on_any_turn() -> None:
 
 def test_a_usual_pose_keeps_to_the_usual_ranges_and_the_others_go_anywhere() -> None:
     elsewhere = 20 / 120
-    assert abs(usual_share(USUAL) - elsewhere) < 0.02
+    assert abs(usual_share(USUAL + "sampling: {usual: 0}\n") - elsewhere) < 0.02
     assert abs(usual_share(USUAL + "sampling: {usual: 0.6}\n") - (0.6 + 0.4 * elsewhere)) < 0.02
+
+
+def test_usual_ranges_that_no_pose_is_said_to_keep_to_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match=r"<string>:\d+: joints\.\w+\.usual: decides nothing .*; expected sampling"):
+        parse_skeleton(USUAL)
+    parse_skeleton(USUAL + "sampling: {usual: 0}\n")
 
 
 @pytest.mark.parametrize("yaw", ["[170, 190]", "[-190, -170]"])
@@ -367,10 +373,11 @@ def test_a_usual_view_that_the_view_leaves_out_does_not_count() -> None:
 
 
 def test_what_is_usual_decides_nothing_where_no_pose_is() -> None:
-    assert parse_skeleton(USUAL).digest == parse_skeleton(LEG).digest
+    never = parse_skeleton(USUAL + "sampling: {usual: 0}\n")
+    assert never.digest == parse_skeleton(LEG).digest
     viewed = USUAL + "sampling: {usual: 0.5, view: {usual: {yaw: [0, 9]}}}\n"
     assert parse_skeleton(viewed).with_sampling(usual=0).digest == parse_skeleton(LEG).digest
-    assert sample(parse_skeleton(USUAL), stop=9).o.tobytes() == sample(parse_skeleton(LEG), stop=9).o.tobytes()
+    assert sample(never, stop=9).o.tobytes() == sample(parse_skeleton(LEG), stop=9).o.tobytes()
 
 
 @pytest.mark.parametrize(

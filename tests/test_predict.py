@@ -204,7 +204,7 @@ def test_a_folder_becomes_poses_and_pictures(image_run, photos, tmp_path, ending
     expected = model.predict([load_image(photos / name) for name in track.frames])
     np.testing.assert_allclose(keypoints.positions[:, 0], expected.landmarks, atol=1e-3)
     np.testing.assert_allclose(keypoints.confidence[:, 0], expected.confidence, atol=1e-5)
-    assert run("show", out / f"poses.{ending}", "--video", tmp_path / "panel.png") == 0
+    assert run("show", out / f"poses.{ending}", "--out", tmp_path / "panel.png") == 0
 
 
 def test_evaluate_images_reads_what_predict_writes(pointer, tmp_path, capsys):

@@ -23,8 +23,8 @@ def parse_skeleton(text: str, source: str = "<string>") -> Skeleton:
     """The skeleton that the YAML `text` describes; `source` is the file's name as errors show it.
 
     Raises `InputError` with one line ``source:line:column: field: what is wrong; what was expected`` for each
-    fault.  Warns (`UserWarning`) of a valid file whose angles look like radians, and of mirrors that hang on a joint
-    off the midline.
+    fault.  Warns (`UserWarning`) of a valid file whose angles look like radians, of mirrors that hang on a joint off
+    the midline, and of usual ranges that no pose is said to keep to.
     """
     text = text.removeprefix("\ufeff")
     faults = Faults(source)
@@ -79,6 +79,10 @@ class _File:
             warnings.warn(
                 f"{place}: joints: every angle lies within +-2 pi; expected degrees, not radians", stacklevel=3
             )
+        if unused := self._unused_usual():
+            wrong = "decides nothing where sampling.usual is not given"
+            expected = "expected sampling.usual: the share of poses that keep to it, such as 0.5, or 0"
+            warnings.warn(f"{self.faults.source}:{unused[0]}: {unused[1]}: {wrong}; {expected}", stacklevel=3)
         return skeleton
 
     def _description(self) -> str:
@@ -139,6 +143,13 @@ class _File:
         ranges = [joint.range for joint in self.joints.values() if joint.range is not None]
         bounds = [bound for range_ in ranges for bound in (*range_.first, *range_.second)]
         return all(abs(bound) <= 6.3 for bound in bounds) and any(bound % 1 != 0 for bound in bounds)
+
+    def _unused_usual(self) -> tuple[int, str] | None:
+        """Line and field of the first usual range of a joint, where the file does not say how many poses keep to it."""
+        if "sampling" in self.top and "usual" in self.top["sampling"].entries:
+            return None
+        found = ((joint.node.entries.get("usual"), name) for name, joint in self.joints.items())
+        return next(((node.line, within("joints", name) + ".usual") for node, name in found if node), None)
 
 
 def skeleton_of(text: object, sampling: object, source: str) -> Skeleton:
