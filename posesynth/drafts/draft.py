@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from posesynth.errors import InputError
 from posesynth.motion.clip import fault
-from posesynth.schema import MAX_JOINTS
+from posesynth.schema.tables import MAX_JOINTS
 from posesynth.yaml_fields import is_name
 from posesynth.yaml_source import quote
 

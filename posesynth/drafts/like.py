@@ -3,7 +3,8 @@
 import os
 
 from posesynth.errors import InputError
-from posesynth.schema import MAX_JOINTS, parse_skeleton
+from posesynth.schema import parse_skeleton
+from posesynth.schema.tables import MAX_JOINTS
 from posesynth.skeleton import load_skeleton
 from posesynth.yaml_fields import is_name, spelled
 from posesynth.yaml_source import Faults, quote, read_yaml

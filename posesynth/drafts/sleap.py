@@ -13,7 +13,7 @@ from typing import Any
 from posesynth.drafts.draft import Draft, linked, named
 from posesynth.errors import InputError, shown
 from posesynth.motion.clip import fault
-from posesynth.schema import MAX_JOINTS
+from posesynth.schema.tables import MAX_JOINTS
 from posesynth.yaml_source import quote
 
 _BODY, _SYMMETRY = 1, 2  # SLEAP's kinds of edges

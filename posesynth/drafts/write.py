@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from posesynth.drafts.bones import Bones
 from posesynth.drafts.tree import Tree
-from posesynth.schema import LENGTH
+from posesynth.schema.tables import LENGTH
 from posesynth.skeleton import EdgeRange, Range
 from posesynth.yaml_fields import spelled
 
