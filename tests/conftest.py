@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from shared_between_workers import made_once
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,12 +30,13 @@ def image_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from lifter import image_training
     from lifter.image_config import PRESETS
 
-    out = tmp_path_factory.mktemp("image-run")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(image_training, "VALIDATION_IMAGES", 4)
-        for config in PRESETS["debug"].values():
-            image_training.train_stage(config, out)
-    torch.set_num_threads(threads)
-    return out
+    def train(out: Path) -> None:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(image_training, "VALIDATION_IMAGES", 4)
+            for config in PRESETS["debug"].values():
+                image_training.train_stage(config, out)
+        torch.set_num_threads(threads)
+
+    return made_once(tmp_path_factory, "image-run", train)

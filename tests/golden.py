@@ -9,6 +9,7 @@ STREAM_VERSION: people hold data sets whose manifests promise those bytes.
 import hashlib
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ examples:
 """
 
 
+@cache
 def golden_skeletons() -> dict[str, Skeleton]:
     """The shipped skeletons, and those above."""
     shipped = {name: load_skeleton(name) for name in builtin_skeletons()}

@@ -84,7 +84,7 @@ def draw(skeleton: Skeleton, frames: int, seed: int = 0, spread: float = 0.0) ->
 # Laws.
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(skeletons(max_joints=10), st.integers(0, 2**32))
 def test_poses_drawn_from_a_skeleton_lie_inside_it(skeleton: Skeleton, seed: int) -> None:
     # Of two readings of a bone its whole range chooses, and no table does (posesynth.coverage.readings).

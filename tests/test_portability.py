@@ -19,6 +19,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from shared_between_workers import made_once
 
 HERE = Path(__file__).parent
 RENEW = "`python tests/golden.py` writes tests/golden.json anew"
@@ -30,8 +31,8 @@ NO_FMA = "glibc.cpu.hwcaps=-FMA,-AVX2,-FMA4"
 VARIANTS = {
     "generic": {"NUMBA_CPU_NAME": "generic", "GLIBC_TUNABLES": NO_FMA},
     "haswell": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": HASWELL},
-    "unoptimised": {"NUMBA_OPT": "0"},
 }
+UNOPTIMISED = {"NUMBA_OPT": "0"}
 MORE_VARIANTS = {
     "native, libm without FMA": {"GLIBC_TUNABLES": NO_FMA},
     "skylake-avx512": {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": SKYLAKE},
@@ -102,12 +103,24 @@ def skip_unless_it_runs(environment: dict[str, str]) -> None:
         pytest.skip(reason)
 
 
+def child_of_all_workers(factory: pytest.TempPathFactory, name: str) -> dict[str, Any]:
+    def make(folder: Path) -> None:
+        (folder / "child.json").write_text(json.dumps(run_child(VARIANTS[name], folder / "cache", "--code")))
+
+    return json.loads((made_once(factory, f"portability-{name}", make) / "child.json").read_text())  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def unoptimised(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run_child(UNOPTIMISED, tmp_path_factory.mktemp("cache"), "--code")
+
+
 @pytest.fixture(scope="module")
 def children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[dict[str, Any]]]]:
     """One process for each of VARIANTS, two at a time: nearly all they do is compile."""
     with ThreadPoolExecutor(2) as pool:
         yield {
-            name: pool.submit(run_child, environment, tmp_path_factory.mktemp("cache"), "--code")
+            name: pool.submit(child_of_all_workers, tmp_path_factory, name)
             for name, environment in VARIANTS.items()
             if not reason_to_skip(environment)
         }
@@ -144,13 +157,21 @@ def test_variants_vary(children: dict[str, Future[dict[str, Any]]]) -> None:
     """The same digests would mean nothing had all children run the same code."""
     for environment in VARIANTS.values():
         skip_unless_it_runs(environment)
-    generic, haswell, unoptimised = (children[name].result() for name in ("generic", "haswell", "unoptimised"))
-    assert unoptimised["opt"] == 0
+    generic, haswell = (children[name].result() for name in ("generic", "haswell"))
     assert not any(name.startswith("v") for name in generic["code"]["instructions"])
     assert all(name.startswith("v") for name in haswell["code"]["instructions"])
-    assert not any(name.endswith("mulps") for name in unoptimised["code"]["instructions"])
     if platform.libc_ver()[0] == "glibc" and "fma" in cpu_flags():
         assert generic["libm"] != portability_child.libm_digest()  # the very reason for polynomials of our own
+
+
+@pytest.mark.long
+def test_without_optimisation_the_code_is_other_code(unoptimised: dict[str, Any], here: dict[str, str]) -> None:
+    assert unoptimised["digests"] == here
+    assert unoptimised["opt"] == 0
+    assert not any(name.endswith("mulps") for name in unoptimised["code"]["instructions"])
+    called = unoptimised["code"]["called"]
+    assert [name for name in called if not _allowed(name)] == []
+    assert unoptimised["code"]["flagged"] == {}
 
 
 def _allowed(name: str) -> bool:
