@@ -39,10 +39,9 @@ class Written:
     ``mirrors``: joint -> the joint it mirrors, whose ranges it has; it has none in ``ranges``.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, tree: Node) -> None:
+        """tree: the text as `read_yaml` has it."""
         self.text = text
-        tree = read_yaml(text, Faults("<skeleton>"), MAX_JOINTS)
-        assert tree is not None
         self._joints = tree.entries["joints"].entries
         self.mirrors = {
             joint: entry.entries["mirror"].text for joint, entry in self._joints.items() if "mirror" in entry.entries

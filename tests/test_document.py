@@ -13,8 +13,10 @@ from strategies import skeleton_texts
 from posesynth.errors import InputError
 from posesynth.preview import document as document_
 from posesynth.preview.document import Document
+from posesynth.schema.tables import MAX_JOINTS
 from posesynth.schema_edits import Written
 from posesynth.skeleton import load_skeleton
+from posesynth.yaml_source import Faults, read_yaml
 
 SHIPPED = Path(__file__).parents[1] / "skeletons"
 
@@ -72,22 +74,26 @@ def test_a_mirror_is_changed_through_its_source(leg):
     assert (document.source("right_knee"), document.source("foot")) == ("left_knee", "foot")
 
 
+def _written(text):
+    return Written(text, read_yaml(text, Faults("text"), MAX_JOINTS))
+
+
 @given(skeleton_texts(max_joints=9), st.data())
 def test_any_range_of_any_skeleton_can_be_changed_and_taken_back(text, data):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        written = Written(text)
+        written = _written(text)
         joint = data.draw(st.sampled_from(sorted(written.ranges)))
         path = data.draw(st.sampled_from(sorted(written.ranges[joint])))
         low, high = written.ranges[joint][path]
         new = (float(f"{low:.6g}"), float(f"{(low + high) / 2:.6g}"))
-        after = Written(written.edit(joint, path, new))
+        after = _written(written.edit(joint, path, new))
         assert after.ranges[joint][path] == new
         others = {**after.ranges[joint]} | {path: (low, high)}
         others |= {key: range_ for key, range_ in written.ranges[joint].items() if key == f"usual.{path}"}  # cut along
         assert {**after.ranges, joint: others} == written.ranges
         assert after.mirrors == written.mirrors
-        back = Written(after.edit(joint, path, (low, high)))
+        back = _written(after.edit(joint, path, (low, high)))
         assert back.ranges[joint][path] == tuple(float(f"{bound:.6g}") for bound in (low, high))
 
 

@@ -348,15 +348,15 @@ def test_a_proposed_range_is_shown_before_it_is_taken_and_holds_the_share(dog):
 
 
 def test_a_clip_plays_and_edges_outside_turn_red(dog):
-    from posesynth.preview.page import OUTSIDE, _rgb
+    from posesynth.preview.page import OUTSIDE
 
     skeleton = load_skeleton("dog")
     with _page(dog, [_motion(skeleton, 40)], JointMap(forward="-y")) as page:
 
         def red():
-            from posesynth.preview.bodies import _linear
+            from posesynth.preview.bodies import _linear, rgb
 
-            colour = _linear(np.array([[_rgb(OUTSIDE)]], np.uint8))[0]
+            colour = _linear(rgb([OUTSIDE]))[0]
             return (page.real._bones.batched_colors == colour).all(axis=-1)
 
         assert not red().any()

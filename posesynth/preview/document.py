@@ -8,10 +8,11 @@ from pathlib import Path
 from time import monotonic
 
 from posesynth.errors import InputError
-from posesynth.schema import parse_skeleton
+from posesynth.schema import skeleton_of_tree
+from posesynth.schema.tables import MAX_JOINTS
 from posesynth.schema_edits import Written
 from posesynth.skeleton import Range, Skeleton, builtin_name, load_skeleton
-from posesynth.yaml_source import MAX_BYTES
+from posesynth.yaml_source import MAX_BYTES, Faults, Node, read_yaml
 
 MERGED = 1.0  # seconds: changes of one range that follow each other faster are one step of undo
 STEPS = 500  # of undo that are kept
@@ -32,7 +33,7 @@ class Document:
         self.skeleton: Skeleton = load_skeleton(name_or_path)
         self.text = self.skeleton.text
         self.faults: tuple[str, ...] = ()
-        self._written = Written(self.text)
+        self._written = Written(self.text, self._read(self.text)[0])
         self._saved = self.text
         self._on_disk = self._read_file()
         self._past: list[str] = []
@@ -126,14 +127,21 @@ class Document:
 
     def _take(self, text: str) -> None:
         self.text, self._last = text, ("", "", 0.0)
-        self._written = Written(text)
+        tree, faults = self._read(text)
+        self._written = Written(text, tree)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self.skeleton = parse_skeleton(text, self.name)
+                self.skeleton = skeleton_of_tree(tree, text, faults)
             self.faults = ()
         except InputError as error:
             self.faults = error.lines
+
+    def _read(self, text: str) -> tuple[Node, Faults]:
+        faults = Faults(self.name)
+        tree = read_yaml(text, faults, MAX_JOINTS)
+        assert tree is not None
+        return tree, faults
 
     def _read_file(self) -> bytes | None:
         with suppress(OSError, ValueError):

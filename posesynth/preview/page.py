@@ -16,7 +16,7 @@ from posesynth.draw import bone_colours
 from posesynth.errors import InputError
 from posesynth.kinematics import forward
 from posesynth.motion import Motion
-from posesynth.preview.bodies import Bodies
+from posesynth.preview.bodies import Bodies, light_up, rgb
 from posesynth.preview.clip import Clip
 from posesynth.preview.controls import RangeControl, by_user
 from posesynth.preview.document import Document
@@ -34,8 +34,6 @@ POSES, COLUMNS = 12, 3
 INSIDE, OUTSIDE, CHOSEN, PROPOSED = "#0072B2", "#CC2222", "#009E73", "#CC79A7"
 JOINT, REST = "#33363f", "#c9cbd3"
 """The ball of a joint; the upright animal behind a clip."""
-
-Colours = NDArray[np.uint8]
 
 
 class SkeletonPage:
@@ -67,6 +65,7 @@ class SkeletonPage:
     def _scene(self) -> None:
         server, skeleton = self.server, self.document.skeleton
         scene = server.scene
+        light_up(server)
         low, high = self.rest.joints.min(axis=0), self.rest.joints.max(axis=0)
         self.span = float(max(high - low).max()) if (high > low).any() else 1.0
         self.thick = 0.016 * self.span
@@ -102,13 +101,13 @@ class SkeletonPage:
                 f"/{name}/range",
                 np.zeros((int(surface_faces().max()) + 1, 3), np.float32),
                 surface_faces(),
-                color=_rgb(colour),
+                color=tuple(rgb([colour])[0]),
                 opacity=opacity,
                 side="double",
                 cast_shadow=False,
                 receive_shadow=False,
             )
-            rim = scene.add_line_segments(f"/{name}/rim", nothing, _rgb(colour), thickness=0.006 * self.span)
+            rim = scene.add_line_segments(f"/{name}/rim", nothing, rgb([colour])[0], thickness=0.006 * self.span)
             self.surfaces.append((mesh, rim))
 
     def _panel(self) -> None:
@@ -351,17 +350,17 @@ class SkeletonPage:
         skeleton = self.document.skeleton
         posture = self.rest
         chosen = self._both()
-        colours = _edge_colours(bone_colours(skeleton))
-        balls = np.broadcast_to(np.array(_rgb(JOINT), np.uint8), (1, len(skeleton.joints), 3))
+        colours = rgb(bone_colours(skeleton))
+        balls = np.broadcast_to(rgb([JOINT]), (1, len(skeleton.joints), 3))
         radius = np.full((1, skeleton.edges), self.thick)
         if self.clips:
             posture = self.clip.posture(self.frame.value, self.rest)
             out = self.clip.outside(self.frame.value)
-            real = np.where(out[:, None], np.array(_rgb(OUTSIDE)), np.array(_rgb(INSIDE))).astype(np.uint8)
+            real = np.where(out[:, None], rgb([OUTSIDE]), rgb([INSIDE])).astype(np.uint8)
             thick = np.where(out, 1.7, 1.0) * self.thick
             self.real.show(posture.joints[None], real[None], thick[None], balls)
-            colours = _edge_colours([REST] * skeleton.edges)
-            balls = np.broadcast_to(np.array(_rgb(REST), np.uint8), balls.shape)
+            colours = rgb([REST] * skeleton.edges)
+            balls = np.broadcast_to(rgb([REST]), balls.shape)
             radius = 0.5 * radius
         else:
             radius[0, chosen] *= 1.6
@@ -394,8 +393,8 @@ class SkeletonPage:
         batch = sample(skeleton, 0, self.first_pose, self.first_pose + POSES, ("o_up",))
         assert batch.o_up is not None
         names = bone_colours(skeleton)
-        colours = np.repeat(_edge_colours(names)[None], POSES, axis=0)
-        balls = np.broadcast_to(np.array(_rgb(JOINT), np.uint8), (POSES, len(skeleton.joints), 3))
+        colours = np.repeat(rgb(names)[None], POSES, axis=0)
+        balls = np.broadcast_to(rgb([JOINT]), (POSES, len(skeleton.joints), 3))
         self.herd.show(self._herd(forward(batch.o_up, skeleton)), colours, 0.6 * self.thick, balls)
         self.flat.content = pose_grid(skeleton, batch.p2d, names, 3)
 
@@ -434,11 +433,3 @@ def _unlike(names: list[str]) -> list[str]:
 
 def _block(content: str) -> str:
     return f'<div style="font-size:13px;padding:4px 12px;line-height:1.45">{content}</div>'
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
-
-def _edge_colours(names: Sequence[str]) -> Colours:
-    return np.array([_rgb(name) for name in names], np.uint8)

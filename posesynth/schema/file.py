@@ -31,6 +31,11 @@ def parse_skeleton(text: str, source: str = "<string>") -> Skeleton:
     tree = read_yaml(text, faults, MAX_JOINTS)
     if tree is None:
         raise faults.stop(1, 1, "file", "is empty", WHOLE)
+    return skeleton_of_tree(tree, text, faults)
+
+
+def skeleton_of_tree(tree: Node, text: str, faults: Faults) -> Skeleton:
+    """The skeleton of a text that has been read as YAML already, `faults` having what was wrong in that."""
     if tree.kind != "map":
         raise faults.stop(tree.line, tree.column, "file", f"is {tree.show()}", WHOLE)
     _check_format(tree, faults)
@@ -73,16 +78,16 @@ class _File:
         if skeleton is None or self.faults:
             raise self.faults.error()
         for line, doubt in doubtful:
-            warnings.warn(f"{self.faults.source}:{line}: {doubt}", stacklevel=3)
+            warnings.warn(f"{self.faults.source}:{line}: {doubt}", stacklevel=4)
         if self._looks_like_radians():
             place = f"{self.faults.source}:{self.top['joints'].line}"
             warnings.warn(
-                f"{place}: joints: every angle lies within +-2 pi; expected degrees, not radians", stacklevel=3
+                f"{place}: joints: every angle lies within +-2 pi; expected degrees, not radians", stacklevel=4
             )
         if unused := self._unused_usual():
             wrong = "decides nothing where sampling.usual is not given"
             expected = "expected sampling.usual: the share of poses that keep to it, such as 0.5, or 0"
-            warnings.warn(f"{self.faults.source}:{unused[0]}: {unused[1]}: {wrong}; {expected}", stacklevel=3)
+            warnings.warn(f"{self.faults.source}:{unused[0]}: {unused[1]}: {wrong}; {expected}", stacklevel=4)
         return skeleton
 
     def _description(self) -> str:
