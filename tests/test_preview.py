@@ -285,12 +285,12 @@ def test_a_range_that_changes_redraws_the_poses(dog):
     with _page(dog) as page:
         page.choose("left_elbow" if "left_elbow" in page.document.skeleton.joints else page.chosen)
         poses, flat = page.herd._bones.batched_positions.copy(), page.flat.content
-        ends, surface_ = page.herd._balls.batched_positions.copy(), page.surfaces[0][0].vertices.copy()
+        ends, surface_ = page.herd._balls.batched_positions.copy(), page.surfaces["range"][0].vertices.copy()
         path = page.controls[0].path
         low, high = page.document.ranges(page.chosen)[path]
         page.set_range(path, (low, (low + high) / 2))
         assert (page.herd._balls.batched_positions != ends).any()
-        assert (page.surfaces[0][0].vertices != surface_).any()
+        assert (page.surfaces["range"][0].vertices != surface_).any()
         assert page.flat.content != flat
         page.undo()
         assert page.flat.content == flat
@@ -335,9 +335,9 @@ def test_a_proposed_range_is_shown_before_it_is_taken_and_holds_the_share(dog):
         page.propose_range()
         assert page.document.text == before
         assert page.proposal
-        assert page.surfaces[2][0].visible
+        assert page.surfaces["proposed"][0].visible
         page.drop_range()
-        assert (page.document.text, page.surfaces[2][0].visible) == (before, False)
+        assert (page.document.text, page.surfaces["proposed"][0].visible) == (before, False)
         page.propose_range()
         page.take_range()
         assert page.document.text != before

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 POSES, COLUMNS = 12, 3
 # The colour-blind tell this red from this blue; what is outside is thicker, too.
 INSIDE, OUTSIDE, CHOSEN, PROPOSED = "#0072B2", "#CC2222", "#009E73", "#CC79A7"
+SURFACES = {"range": (CHOSEN, 0.3), "mirror": (CHOSEN, 0.15), "usual": (CHOSEN, 0.5), "proposed": (PROPOSED, 0.3)}
 JOINT, REST = "#33363f", "#c9cbd3"
 """The ball of a joint; the upright animal behind a clip."""
 
@@ -95,10 +96,10 @@ class SkeletonPage:
             for joint in skeleton.joints
         ]
         nothing = np.zeros((1, 2, 3), np.float32)
-        self.surfaces = []
-        for name, colour, opacity in (("chosen", CHOSEN, 0.35), ("mirror", CHOSEN, 0.18), ("proposed", PROPOSED, 0.3)):
+        self.surfaces = {}
+        for name, (colour, opacity) in SURFACES.items():
             mesh = scene.add_mesh_simple(
-                f"/{name}/range",
+                f"/surfaces/{name}",
                 np.zeros((int(surface_faces().max()) + 1, 3), np.float32),
                 surface_faces(),
                 color=tuple(rgb([colour])[0]),
@@ -107,8 +108,10 @@ class SkeletonPage:
                 cast_shadow=False,
                 receive_shadow=False,
             )
-            rim = scene.add_line_segments(f"/{name}/rim", nothing, rgb([colour])[0], thickness=0.006 * self.span)
-            self.surfaces.append((mesh, rim))
+            rim = scene.add_line_segments(
+                f"/surfaces/{name}/rim", nothing, rgb([colour])[0], thickness=0.006 * self.span
+            )
+            self.surfaces[name] = mesh, rim
 
     def _panel(self) -> None:
         gui = self.server.gui
@@ -372,19 +375,22 @@ class SkeletonPage:
 
     def _draw_surfaces(self, posture: Posture, chosen: list[int]) -> None:
         skeleton = self.document.skeleton
-        drawn: list[tuple[int, tuple[Range | None, Range | None]] | None] = [(chosen[0], (None, None)), None, None]
+        drawn: dict[str, tuple[int, tuple[Range | None, Range | None]]] = {"range": (chosen[0], (None, None))}
         if len(chosen) > 1:
-            drawn[1] = (chosen[1], (None, None))
+            drawn["mirror"] = (chosen[1], (None, None))
+        if any(skeleton.ranges[chosen[0]].usual):
+            drawn["usual"] = (chosen[0], skeleton.ranges[chosen[0]].usual)
         if self.proposal:
             edge = skeleton.joints.index(self.document.source(self.chosen)) - 1
             names = skeleton.ranges[edge].angle_names
-            drawn[2] = (edge, (self.proposal.get(names[0]), self.proposal.get(names[1])))
-        for (mesh, rim), what in zip(self.surfaces, drawn, strict=True):
-            place = what is not None and np.isfinite(posture.joints[skeleton.parents[what[0] + 1]]).all()
-            mesh.visible = rim.visible = bool(place)
-            if what is not None and place:
-                bone = self.rest.joints[what[0] + 1] - self.rest.joints[skeleton.parents[what[0] + 1]]
-                made = surface(skeleton, what[0], posture, float(np.linalg.norm(bone)), what[1])
+            drawn["proposed"] = (edge, (self.proposal.get(names[0]), self.proposal.get(names[1])))
+        for name, (mesh, rim) in self.surfaces.items():
+            edge, only = drawn.get(name, (0, (None, None)))
+            parent = skeleton.parents[edge + 1]
+            mesh.visible = rim.visible = name in drawn and bool(np.isfinite(posture.joints[parent]).all())
+            if mesh.visible:
+                length = float(np.linalg.norm(self.rest.joints[edge + 1] - self.rest.joints[parent]))
+                made = surface(skeleton, edge, posture, length, only)
                 mesh.vertices = made.vertices.astype(np.float32)
                 rim.points = made.outline.astype(np.float32)
 
