@@ -232,6 +232,20 @@ def test_a_file_that_is_gone_or_broken_on_disk_is_told(leg):
         document.save(over=True)
 
 
+@pytest.mark.parametrize(("old", "new"), [("foot:", "toe:"), ("foot: {parent: hip", "foot: {parent: left_knee"),
+                                          ("root: hip", "root: pelvis")])  # fmt: skip
+def test_a_file_with_other_joints_on_disk_is_not_taken(leg, old, new):
+    document = Document(leg)
+    document.set_range("foot", "phi", (0, 10))
+    mine = document.text
+    leg.write_text(LEG.replace(old, new).replace("parent: hip", "parent: pelvis" if "pelvis" in new else "parent: hip"))
+    with pytest.raises(InputError, match="has other joints now"):
+        document.reload()
+    assert (document.text, document.changed, document.changed_on_disk(), document.can_redo) == (mine, True, True, False)
+    with pytest.raises(InputError, match="has changed on disk"):
+        document.save()
+
+
 def test_a_built_in_stays_as_it_is():
     document = Document("dog")
     joint = document.skeleton.joints[1]

@@ -324,6 +324,57 @@ def test_what_is_wrong_is_said_and_nothing_invalid_is_saved(dog):
         assert "not saved" not in page.status.content
 
 
+@pytest.mark.parametrize("wrong", [(150.0, 90.0), (-1e9, 1e9), (1e300, -1e300), (-5.0, -1.0), (0.0, 1e-320)])
+def test_a_joint_with_wrong_ranges_can_be_left_and_chosen_again(dog, wrong):
+    with _page(dog) as page:
+        first, second = page.document.skeleton.joints[1:3]
+        page.choose(first)
+        for path in page.document.ranges(first):
+            page.set_range(path, wrong)
+        assert page.document.faults
+        page.choose(second)
+        page.choose(first)
+        assert "expected" in page.status.content
+        assert [control.path for control in page.controls] == list(page.document.ranges(first))
+
+
+LEG = """\
+posesynth: 1
+name: leg
+root: hip
+joints:
+  knee: {parent: hip, flexion: [100, 200], abduction: {given: flexion, at: {100: [-10, 20], 200: [-5, 5]}}}
+  foot: {parent: knee, theta: [90, 180], phi: [-30, 30]}
+"""
+
+
+@pytest.mark.parametrize(("old", "new"), [("200: [-5", "180: [-5"), ("theta: [90, 180], phi", "flexion: [90, 180], abduction"),
+                                          ("{given: flexion, at: {100: [-10, 20], 200: [-5, 5]}}", "[-5, 5]")])  # fmt: skip
+def test_controls_follow_a_file_with_other_ranges_there_and_back(tmp_path, old, new):
+    path = tmp_path / "leg.yaml"
+    path.write_text(LEG)
+    with _page(path) as page:
+        page.choose("foot" if "theta" in old else "knee")
+        page.proposal = {"theta": (90, 100), "phi": (0, 1)}  # of ranges that go
+        path.write_text(LEG.replace(old, new))
+        for step in (lambda: page.settle(keep_mine=False), page.undo, page.redo):
+            step()
+            assert [control.path for control in page.controls] == list(page.document.ranges(page.chosen))
+            page.take_range()
+        assert page.document.text == path.read_text()
+
+
+def test_a_slider_that_moves_after_another_joint_was_chosen_changes_nothing(dog):
+    with _page(dog) as page:
+        first, second = page.document.skeleton.joints[1:3]
+        page.choose(first)
+        late = page.controls[0]
+        page.choose(second)
+        before = page.document.text
+        late.changed((1.0, 2.0))
+        assert page.document.text == before
+
+
 def test_a_proposed_range_is_shown_before_it_is_taken_and_holds_the_share(dog):
     skeleton = load_skeleton("dog")
     motion = _motion(skeleton, 300)

@@ -1,11 +1,13 @@
 """The controls of one joint: for each of its ranges a slider with two handles, and its two ends as numbers."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from posesynth.schema.tables import ANGLES, LENGTH
 from posesynth.skeleton import Range
+from posesynth.yaml_fields import Limit
 
 if TYPE_CHECKING:
     import viser
@@ -31,20 +33,19 @@ class RangeControl:
         self.path = path
         angle = _angle(path)
         low, high, step = slider_bounds(angle, range_)
-        limit = LENGTH if angle == "length" else ANGLES[angle]
-        self._slider = server.gui.add_multi_slider(
-            label(path), low, high, step, (max(low, range_[0]), min(high, range_[1])), hint=limit.about
-        )
+        limit = _limit(angle)
+        self._slider = server.gui.add_multi_slider(label(path), low, high, step, (low, high), hint=limit.about)
         self._numbers = server.gui.add_vector2(
             NOTE,
-            (float(range_[0]), float(range_[1])),
+            _clipped(angle, range_),
             min=(limit.low, limit.low),
             max=(limit.high, limit.high),
             step=step,
             hint=f"From and to, in {limit.unit}; arrow keys move them.",
         )
-
-        moved = by_user(lambda value: changed(path, (float(value[0]), float(value[1]))))
+        self.show(range_)
+        self.changed = functools.partial(changed, path)
+        moved = by_user(lambda value: self.changed((float(value[0]), float(value[1]))))
         self._slider.on_update(moved)
         self._numbers.on_update(moved)
 
@@ -54,11 +55,11 @@ class RangeControl:
         self._numbers.remove()
 
     def show(self, range_: Range, note: str = NOTE) -> None:
-        """The range as the document has it now, and what is said of it."""
-        low, high = sorted(range_)
+        """The range as the document has it now, valid or not, and what is said of it."""
+        low, high = sorted(_clipped(_angle(self.path), range_))
         if low < self._slider.min or high > self._slider.max:
-            self._slider.min, self._slider.max, _ = slider_bounds(_angle(self.path), (low, high))
-        self._slider.value = (low, high)
+            self._slider.min, self._slider.max, _ = slider_bounds(_angle(self.path), range_)
+        self._slider.value = (max(low, self._slider.min), min(high, self._slider.max))
         self._numbers.value = range_
         self._numbers.label = note
 
@@ -72,15 +73,27 @@ def _angle(path: str) -> str:
     return path.removeprefix("usual.").split(".")[0]
 
 
+def _limit(angle: str) -> Limit:
+    return LENGTH if angle == "length" else ANGLES[angle]
+
+
+def _clipped(angle: str, range_: Range) -> Range:
+    """A range, valid or not, within the angle's limits, where alone viser makes a control."""
+    limit = _limit(angle)
+    low, high = (min(max(float(bound), float(limit.low)), float(limit.high)) for bound in range_)
+    return low, high
+
+
 def slider_bounds(angle: str, range_: Range) -> tuple[float, float, float]:
     """Low end, high end and step of the slider for a range: a whole turn about its middle, or twice its length."""
     if angle == "theta":
         return 0.0, 180.0, 1.0
-    if angle == "abduction" and range_[0] >= -90 and range_[1] <= 90:
+    low, high = sorted(_clipped(angle, range_))
+    if angle == "abduction" and low >= -90 and high <= 90:
         return -90.0, 90.0, 1.0
     if angle == "length":
-        top = max(range_[1], 1e-6)
+        top = max(high, 1e-6)
         step = 10.0 ** (math.floor(math.log10(top)) - 2)
         return 0.0, math.ceil(2 * top / step) * step, step
-    middle = 10 * round(sum(range_) / 20)
+    middle = 10 * round((low + high) / 20)
     return max(middle - 180.0, -720.0), min(middle + 180.0, 720.0), 1.0

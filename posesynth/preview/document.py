@@ -94,10 +94,16 @@ class Document:
         return self.path is not None and self._read_file() != self._on_disk
 
     def reload(self) -> None:
-        """Take the file's text, as a step that can be undone.  Raises InputError where the file is not valid."""
+        """Take the file's text, as a step that can be undone.
+
+        Raises InputError where the file is not valid, or has other joints: then nothing changes.
+        """
         assert self.path is not None
         on_disk = self._read_file()
-        text = load_skeleton(self.path).text
+        theirs, mine = load_skeleton(self.path), self.skeleton
+        if theirs.joints != mine.joints or theirs.parents.tolist() != mine.parents.tolist():
+            raise InputError(f"{self.path}: has other joints now; expected the same, or the page started again")
+        text = theirs.text
         if text != self.text:
             self._change(text)
         self._saved, self._on_disk = text, on_disk

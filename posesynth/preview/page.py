@@ -1,5 +1,6 @@
 """The page of a skeleton: its ranges under sliders, and what comes of them."""
 
+import functools
 import html
 import threading
 import time
@@ -162,20 +163,12 @@ class SkeletonPage:
 
     def choose(self, joint: str) -> None:
         """Show another joint's ranges.  The root has none."""
-        document = self.document
-        if joint == document.skeleton.joints[0]:
+        if joint == self.document.skeleton.joints[0]:
             return
         with self.lock:
             self.chosen = joint
             self.joint.value = joint
-            self.proposal = {}
-            for control in self.controls:
-                control.remove()
-            with self.ranges:
-                self.controls = [
-                    RangeControl(self.server, path, range_, self.set_range)
-                    for path, range_ in document.ranges(joint).items()
-                ]
+            self._make_controls()
             self.refresh()
 
     def set_range(self, path: str, range_: Range) -> None:
@@ -213,16 +206,11 @@ class SkeletonPage:
                 self.save(over=True)
                 return
             try:
-                before = self.document.skeleton.joints
                 self.document.reload()
             except InputError as error:
                 self.refresh(error.lines)
-                return
-            if self.document.skeleton.joints != before:
-                self.document.undo()
-                self.refresh((f"{self.document.name}: has other joints now; expected to be opened again",))
-                return
-            self.choose(self.chosen)
+            else:
+                self.refresh()
 
     def show_names(self) -> None:
         """All joints' names or the chosen ones' alone, as the checkbox says."""
@@ -271,8 +259,12 @@ class SkeletonPage:
         with self.lock:
             if self.proposal:
                 source = self.document.source(self.chosen)
-                self.document.set_text(with_ranges(self.document.text, {source: self.proposal}))
-                self.drop_range()
+                try:
+                    self.document.set_text(with_ranges(self.document.text, {source: self.proposal}))
+                except InputError as error:
+                    self.refresh(error.lines)
+                else:
+                    self.drop_range()
 
     def drop_range(self) -> None:
         """Forget the proposed range."""
@@ -311,8 +303,26 @@ class SkeletonPage:
             note = ""
         self.status.content = _block(f"<b>{html.escape(document.name)}</b>&ensp;{state}{note}")
 
+    def _make_controls(self) -> None:
+        self.proposal = {}
+        for control in self.controls:
+            control.remove()
+        moved = functools.partial(self._moved, self.chosen)
+        with self.ranges:
+            self.controls = [
+                RangeControl(self.server, path, range_, moved)
+                for path, range_ in self.document.ranges(self.chosen).items()
+            ]
+
+    def _moved(self, joint: str, path: str, range_: Range) -> None:
+        with self.lock:  # another thread may have taken the control away since
+            if joint == self.chosen and path in self.document.ranges(joint):
+                self.set_range(path, range_)
+
     def _show_controls(self) -> None:
         document, skeleton = self.document, self.document.skeleton
+        if [control.path for control in self.controls] != list(document.ranges(self.chosen)):
+            self._make_controls()  # the file was read again, or that was undone
         source, edge = document.source(self.chosen), skeleton.joints.index(document.source(self.chosen)) - 1
         range_ = skeleton.ranges[edge]
         others = [skeleton.joints[e + 1] for e in self._both() if skeleton.joints[e + 1] != self.chosen]
