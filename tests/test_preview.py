@@ -185,6 +185,26 @@ def test_only_this_page_on_this_machine_is_answered_without_a_token():
         assert guard.refusal(Headers(headers), "/?token=") is not None, headers
 
 
+OWN = [
+    ("127.0.0.1", 8080, "LocalHost:8080"),
+    ("127.0.0.2", 8080, "127.0.0.2:8080"),
+    ("::1", 8080, "[::1]:8080"),
+    ("127.0.0.1", 80, "127.0.0.1"),
+    ("127.0.0.1", 80, "localhost:80"),
+]
+
+
+@pytest.mark.parametrize(("host", "port", "named"), OWN)
+def test_the_page_is_answered_under_the_address_that_was_printed(host, port, named):
+    from websockets.datastructures import Headers
+
+    guard = Guard(host, port)
+    assert guard.refusal(Headers([("Host", named)]), "/") is None
+    assert guard.refusal(Headers([("Host", named), ("Origin", f"http://{named}")]), "/") is None
+    for evil in (f"{named}.", f"{named}@evil.example", f"user@{named}", f"{named}0", f".{named}"):
+        assert guard.refusal(Headers([("Host", evil)]), "/") is not None, evil
+
+
 def test_elsewhere_a_token_is_asked_for():
     from websockets.datastructures import Headers
 
@@ -202,6 +222,7 @@ def test_elsewhere_a_token_is_asked_for():
     assert answer("/?token=")[0] == 403
     assert answer(f"/?token={guard.token[:-1]}")[0] == 403
     assert answer("/", ("Cookie", "posesynth-token="))[0] == 403
+    assert answer("//[?token=\udcff")[0] == 403
     status, headers = answer(f"/?token={guard.token}")
     assert (status, headers["Location"]) == (303, "/")
     cookie = headers["Set-Cookie"].partition(";")[0]
@@ -348,8 +369,14 @@ joints:
 """
 
 
-@pytest.mark.parametrize(("old", "new"), [("200: [-5", "180: [-5"), ("theta: [90, 180], phi", "flexion: [90, 180], abduction"),
-                                          ("{given: flexion, at: {100: [-10, 20], 200: [-5, 5]}}", "[-5, 5]")])  # fmt: skip
+OTHER_RANGES = [
+    ("200: [-5", "180: [-5"),
+    ("theta: [90, 180], phi", "flexion: [90, 180], abduction"),
+    ("{given: flexion, at: {100: [-10, 20], 200: [-5, 5]}}", "[-5, 5]"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), OTHER_RANGES)
 def test_controls_follow_a_file_with_other_ranges_there_and_back(tmp_path, old, new):
     path = tmp_path / "leg.yaml"
     path.write_text(LEG)
@@ -419,6 +446,104 @@ def test_a_clip_plays_and_edges_outside_turn_red(dog):
         places = page.real._balls.batched_positions.copy()
         page.show_frame(7)
         assert (page.real._balls.batched_positions != places).any()
+
+
+# What a browser may say.
+
+
+def _camera():
+    return {"type": "ViewerCameraMessage", "wxyz": [1, 0, 0, 0], "position": [0, 0, 1.5], "fov": 0.6, "near": 0.01,
+            "far": 1000, "image_height": 720, "image_width": 1280, "look_at": [0, 0, 0],
+            "up_direction": [0, 0, 1]}  # fmt: skip
+
+
+def _click(index):
+    return {"type": "SceneNodeClickMessage", "name": "/animal/bones", "instance_index": index, "ray_origin": [0, 0, 0],
+            "ray_direction": [0, 0, 1], "screen_pos": [0, 0.5], "modifier": None, "owner": ""}  # fmt: skip
+
+
+def test_only_what_a_user_can_do_passes(dog):
+    msgspec = pytest.importorskip("msgspec")
+    nan, inf = float("nan"), float("inf")
+    with _page(dog, [_motion(load_skeleton("dog"), 9)], JointMap(forward="-y")) as page:
+        from posesynth.preview.incoming import may_pass
+
+        def passes(said):
+            return may_pass(msgspec.msgpack.encode(said), page.server)
+
+        def update(control, value, key="value"):
+            return passes({"type": "GuiUpdateMessage", "uuid": control._impl.uuid, "updates": {key: value}})
+
+        slider, numbers = page.controls[0]._slider, page.controls[0]._numbers
+        good = [
+            (page.joint, ["head"]),
+            (page.steps, ["Undo", "Save"]),
+            (page.frame, [0, 8.0]),
+            (page.named, [True]),
+            (page.quantile, [98.5]),
+            (slider, [[10, 20.5]]),
+            (numbers, [[3, 2], [-1e9, 1e9]]),
+        ]
+        wrong = [None, "run", "__class__", "Undo ", nan, inf, -1, 1e9, [], [1], [1, nan], [1, 2, 3], ["a", 1], {}]
+        for control, values in good:
+            assert [value for value in values if not update(control, value)] == []
+            assert [value for value in wrong if update(control, value)] == []
+            for key in ("update_cb", "removed", "props", "value2"):
+                assert not update(control, values[0], key)
+        assert passes(_camera())
+        assert passes(_click(3))
+        upload = {"type": "FileTransferStartUpload", "source_component_uuid": page.joint._impl.uuid, "part_count": 9,
+                  "transfer_uuid": "t", "filename": "../x", "mime_type": "text/plain", "size_bytes": 9}  # fmt: skip
+        never = [
+            upload,
+            {"type": "ShareUrlRequest"},
+            {"type": "GuiFormDirtyMessage", "uuid": "x"},
+            {"type": "GuiUpdateMessage", "uuid": "x", "updates": {"value": True}},
+            {"type": "GuiUpdateMessage", "uuid": page.named._impl.uuid, "updates": {"value": True, "removed": True}},
+            {"type": "nothing"},
+            {},
+            [],
+            5,
+            _camera() | {"position": [nan, 0, 0]},
+            _camera() | {"wxyz": ["a", 0, 0, 0]},
+            _camera() | {"more": 1},
+            _click("a"),
+        ]
+        assert [said for said in never if passes(said)] == []
+        assert not may_pass(b"\x00garbage", page.server)
+        assert not may_pass("text", page.server)
+
+
+def test_a_client_that_says_nonsense_changes_nothing_and_others_are_still_heard(dog, capfd):
+    msgspec = pytest.importorskip("msgspec")
+    import time
+
+    import viser
+    from websockets.sync.client import connect
+
+    with _page(dog) as page:
+        version = [f"viser-v{viser.__version__}"]
+        with connect(f"ws://127.0.0.1:{page.server.get_port()}/", subprotocols=version, max_size=None) as client:
+
+            def say(said):
+                client.send(msgspec.msgpack.encode(said))
+
+            joint = page.joint._impl.uuid
+            say(_camera())
+            client.send(b"\x00garbage")
+            client.send("text")
+            for value in ("nobody", None, [1]):
+                say({"type": "GuiUpdateMessage", "uuid": joint, "updates": {"value": value}})
+            say({"type": "GuiUpdateMessage", "uuid": joint, "updates": {"update_cb": ["x"]}})
+            for index in (None, -5, 10**9):
+                say(_click(index))
+            say({"type": "GuiUpdateMessage", "uuid": joint, "updates": {"value": "head"}})
+            until = time.monotonic() + 10
+            while page.chosen != "head" and time.monotonic() < until:
+                time.sleep(0.01)
+        assert page.chosen == "head"
+        assert not page.document.changed
+    assert capfd.readouterr().err == ""
 
 
 def test_a_file_that_changes_elsewhere_is_asked_about(dog):

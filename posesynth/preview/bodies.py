@@ -81,13 +81,15 @@ class Bodies:
         """Call ``chosen(body, joint)`` for a bone or a ball that is clicked: the joint where the bone ends."""
         edges = len(self.parents)
 
-        @self._bones.on_click
-        def _(event: Any) -> None:
-            chosen(event.instance_index // edges, event.instance_index % edges + 1)
+        def clicked(event: Any) -> None:
+            if event.instance_index is None or event.instance_index not in range(len(event.target.batched_positions)):
+                return  # said by no browser
+            a_body = edges if event.target is self._bones else edges + 1
+            body, one = divmod(event.instance_index, a_body)
+            chosen(body, one + edges + 1 - a_body)
 
-        @self._balls.on_click
-        def _(event: Any) -> None:
-            chosen(event.instance_index // (edges + 1), event.instance_index % (edges + 1))
+        self._bones.on_click(clicked)
+        self._balls.on_click(clicked)
 
 
 def _flat(values: Array) -> NDArray[np.float32]:

@@ -120,12 +120,13 @@ class SkeletonPage:
         gui.main_panel.set_width(370)
         self.status = gui.add_html("")
         self.steps = gui.add_button_group("file", ("Undo", "Redo", "Save"))
-        self.steps.on_click(lambda event: getattr(self, event.target.value.lower())())
+        steps = {"Undo": self.undo, "Redo": self.redo, "Save": self.save}
+        self.steps.on_click(lambda event: steps[event.target.value]())
         self.conflict = gui.add_button_group("on disk", ("Load the file", "Keep mine"), visible=False)
         self.conflict.on_click(lambda event: self.settle(event.target.value == "Keep mine"))
         for name, key, modifier in (("Undo", "Z", "cmd/ctrl"), ("Redo", "Y", "cmd/ctrl"), ("Save", "S", "cmd/ctrl")):
             command = gui.add_command(name, hotkey=key, modifier=modifier)
-            command.on_trigger(lambda _, name=name: getattr(self, name.lower())())
+            command.on_trigger(lambda _, name=name: steps[name]())
         self.joint = gui.add_dropdown("joint", self.document.skeleton.joints[1:], initial_value=self.chosen)
         self.joint.on_update(by_user(self.choose))
         self.about = gui.add_html("")
@@ -147,7 +148,8 @@ class SkeletonPage:
             self.frame.on_update(by_user(self.show_frame))
             self.quantile = gui.add_slider("share to hold, %", 50.0, 100.0, 0.5, 98.0)
             self.propose = gui.add_button_group("range", ("Propose", "Take", "Drop"))
-            self.propose.on_click(lambda event: getattr(self, f"{event.target.value.lower()}_range")())
+            ranges = {"Propose": self.propose_range, "Take": self.take_range, "Drop": self.drop_range}
+            self.propose.on_click(lambda event: ranges[event.target.value]())
             self.proposed = gui.add_html("")
 
     def _strip(self) -> None:

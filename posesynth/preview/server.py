@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from posesynth.errors import InputError
 
@@ -41,21 +41,23 @@ class Guard:
 
     def __init__(self, host: str, port: int) -> None:
         self.token = "" if is_loopback(host) else secrets.token_urlsafe(16)
-        self.port = port
         self.serving: Any = None  # what websockets' `serve` gave back
+        self.server: viser.ViserServer | None = None
         named = f"[{host}]" if ":" in host else host
+        ends = (f":{port}", "") if port == 80 else (f":{port}",)  # browsers leave out the 80
+        self._names = {f"{name}{end}" for name in (*LOOPBACK_NAMES, named) for end in ends}
         self.url = f"http://{named}:{port}/" + (f"?token={self.token}" if self.token else "")
 
     def refusal(self, headers: Any, path: str) -> tuple[HTTPStatus, str, dict[str, str]] | None:
         """Status, text and headers of the answer to a request that goes no further; None for one that does."""
         hosts, origins = headers.get_all("Host"), headers.get_all("Origin")
-        if len(hosts) != 1 or not (self.token or self._is_local(hosts[0])):
+        if len(hosts) != 1 or not (self.token or hosts[0].lower() in self._names):
             return HTTPStatus.MISDIRECTED_REQUEST, "This page is served under another name.\n", {}
         if any(origin != f"http://{hosts[0]}" for origin in origins):
             return HTTPStatus.FORBIDDEN, "Another page asks; only this page may.\n", {}
         if not self.token:
             return None
-        given = parse_qs(urlsplit(path).query).get("token", [""])[0]
+        given = parse_qs(path.partition("?")[2]).get("token", [""])[0]
         if self._is_token(given):
             cookie = f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Strict"
             return HTTPStatus.SEE_OTHER, "", {"Location": "/", "Set-Cookie": cookie}
@@ -64,11 +66,8 @@ class Guard:
             return None
         return HTTPStatus.FORBIDDEN, "Open the address that was printed at the start: it holds a token.\n", {}
 
-    def _is_local(self, host: str) -> bool:
-        return host.lower() in {f"{name}:{self.port}" for name in LOOPBACK_NAMES}
-
     def _is_token(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.token.encode())
+        return hmac.compare_digest(given.encode(errors="replace"), self.token.encode())
 
 
 def is_loopback(host: str) -> bool:
@@ -102,6 +101,7 @@ def serve(title: str, host: str = "127.0.0.1", port: int = PORT) -> Iterator[tup
     finally:
         websockets.asyncio.server.serve = plain
     try:
+        guard.server = server
         if server.get_port() != port:  # taken in the moment since it was free
             raise _taken(port)
         # A viser page can ask for a tunnel that shows it to the whole internet; this one cannot.
@@ -121,10 +121,12 @@ def until_interrupted(url: str, run: Callable[[threading.Event], object] = threa
         run(threading.Event())
 
 
-def _guarded(serve_: Any, guard: Guard, *args: Any, process_request: Any, **options: Any) -> Any:
-    """websockets' `serve`, with the guard in front of what viser does with a request."""
+def _guarded(serve_: Any, guard: Guard, talk: Any, *args: Any, process_request: Any, **options: Any) -> Any:
+    """websockets' `serve`, with the guard in front of what viser does with a request and with a message."""
     from websockets.datastructures import Headers
     from websockets.http11 import Response
+
+    from posesynth.preview.incoming import LONGEST, may_pass
 
     def process(connection: Any, request: Any) -> Any:
         refused = guard.refusal(request.headers, request.path)
@@ -135,7 +137,19 @@ def _guarded(serve_: Any, guard: Guard, *args: Any, process_request: Any, **opti
         shown = Headers({"Content-Type": "text/plain", "Content-Length": str(len(body)), **headers})
         return Response(status, status.phrase, shown, body)
 
-    guard.serving = serve_(*args, process_request=process, **options)
+    async def talk_guarded(connection: Any) -> None:
+        hear = connection.recv
+
+        async def hear_guarded() -> Any:
+            while True:
+                message = await hear()
+                if guard.server is not None and may_pass(message, guard.server):
+                    return message
+
+        connection.recv = hear_guarded
+        await talk(connection)
+
+    guard.serving = serve_(talk_guarded, *args, process_request=process, **options | {"max_size": LONGEST})
     return guard.serving
 
 
