@@ -395,10 +395,10 @@ def test_a_slider_that_moves_after_another_joint_was_chosen_changes_nothing(dog)
     with _page(dog) as page:
         first, second = page.document.skeleton.joints[1:3]
         page.choose(first)
-        late = page.controls[0]
+        path = page.controls[0].path
         page.choose(second)
         before = page.document.text
-        late.changed((1.0, 2.0))
+        page._moved(first, path, (1.0, 2.0))
         assert page.document.text == before
 
 

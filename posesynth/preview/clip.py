@@ -44,10 +44,13 @@ class Clip:
 
     def follow(self, skeleton: Skeleton) -> None:
         """Take new ranges of the same tree."""
-        if depends_on_ranges(skeleton) or depends_on_ranges(self._skeleton):
+        before, self._skeleton = self._skeleton, skeleton
+        if depends_on_ranges(skeleton) or depends_on_ranges(before):
             self._first, self._second = read_angles(skeleton, self._directions)
-        self._skeleton = skeleton
-        self._out.clear()
+            self._out.clear()
+            return
+        for e in [e for e in self._out if any(skeleton.ranges[e].given) or skeleton.ranges[e] != before.ranges[e]]:
+            del self._out[e]
 
     def posture(self, frame: int, rest: Posture) -> Posture:
         """The animal in a frame.  Bones that are not seen have the angles of `rest`, and are NaN among its joints."""

@@ -1,6 +1,5 @@
 """The controls of one joint: for each of its ranges a slider with two handles, and its two ends as numbers."""
 
-import functools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -44,8 +43,7 @@ class RangeControl:
             hint=f"From and to, in {limit.unit}; arrow keys move them.",
         )
         self.show(range_)
-        self.changed = functools.partial(changed, path)
-        moved = by_user(lambda value: self.changed((float(value[0]), float(value[1]))))
+        moved = by_user(lambda value: changed(path, (float(value[0]), float(value[1]))))
         self._slider.on_update(moved)
         self._numbers.on_update(moved)
 
