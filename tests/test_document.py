@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import warnings
 from pathlib import Path
 
@@ -158,8 +159,8 @@ def test_an_invalid_text_cannot_be_saved_and_says_why_as_validate_does(leg):
 def test_saving_writes_what_was_read_where_nothing_changed(tmp_path):
     for shipped in SHIPPED.glob("*.yaml"):
         path = tmp_path / shipped.name
-        for end in (b"\n", b"\r\n"):
-            path.write_bytes(shipped.read_bytes().replace(b"\n", end))
+        for mark, end in ((b"", b"\n"), (b"", b"\r\n"), (b"\xef\xbb\xbf", b"\r\n")):
+            path.write_bytes(mark + shipped.read_bytes().replace(b"\n", end))
             before = path.read_bytes()
             document = Document(path)
             assert not document.changed
@@ -244,6 +245,17 @@ def test_a_file_with_other_joints_on_disk_is_not_taken(leg, old, new):
     assert (document.text, document.changed, document.changed_on_disk(), document.can_redo) == (mine, True, True, False)
     with pytest.raises(InputError, match="has changed on disk"):
         document.save()
+
+
+def test_a_pipe_in_the_files_place_is_not_waited_for(leg):
+    document = Document(leg)
+    leg.unlink()
+    os.mkfifo(leg)
+    watching = threading.Thread(target=document.changed_on_disk, daemon=True)
+    watching.start()
+    watching.join(5)
+    assert not watching.is_alive()
+    assert document.changed_on_disk()
 
 
 def test_a_built_in_stays_as_it_is():

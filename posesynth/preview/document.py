@@ -1,5 +1,6 @@
 """The skeleton file being written: its text, ranges that change in it, undo and redo, saving by rename."""
 
+import codecs
 import os
 import tempfile
 import warnings
@@ -121,7 +122,8 @@ class Document:
             raise InputError(*self.faults)
         if not over and self.changed_on_disk():
             raise InputError(f"{self.path}: has changed on disk; expected a word on which of the two to keep")
-        data = self.text.encode()
+        mark = codecs.BOM_UTF8 if (self._on_disk or b"").startswith(codecs.BOM_UTF8) else b""
+        data = mark + self.text.encode()
         _write_whole(self.path, data)
         self._saved, self._on_disk = self.text, data
 
@@ -151,7 +153,7 @@ class Document:
 
     def _read_file(self) -> bytes | None:
         with suppress(OSError, ValueError):
-            if self.path is not None:
+            if self.path is not None and self.path.is_file():  # a pipe in its place would be waited for
                 with self.path.open("rb") as file:
                     return file.read(MAX_BYTES + 1)
         return None
