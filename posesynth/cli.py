@@ -420,6 +420,9 @@ def preview(
                 raise InputError(f"{name}: goes with a skeleton; a data set has its own poses")
         preview_.preview_samples(what, host, port)
     else:
+        for name, value in (("--map", joint_map), ("--asf", asf)):
+            if value and not motion:
+                raise InputError(f"{name}: says how to read real motion; expected --motion CLIP, too")
         _make_ready()
         preview_.preview_skeleton(what, (*motion, *more), joint_map, asf, host, port)
 

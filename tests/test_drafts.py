@@ -522,6 +522,9 @@ OTHERS = {
     "beyond.json": ('[{"keypoints": ["a", "b"], "skeleton": [[1, 3]]}]', "[1, 3]; expected pairs of numbers from 1"),
     "none.json": ('[{"name": "box"}]', "no category has keypoints"),
     "odd.json": ('{"nodes": [{"id": {"py/id": 3}}], "links": []}', "where a node belongs; expected"),
+    "kind.json": ('{"nodes": [{"id": "a"}], "links": [{"type": {"py/id": []}}]}', "links: type"),
+    "word.json": ('{"nodes": [{"id": "a"}], "links": [{"type": "py/id"}]}', "links: type"),
+    "reduce.json": ('{"nodes": [{"id": {"py/reduce": 5}}], "links": []}', "where a node or a kind of edge belongs"),
     "text.h5": ("nothing", "damaged, or no HDF5 file"),
     "what.txt": ("", "unknown kind of file '.txt'; expected DeepLabCut's config.yaml"),
 }  # fmt: skip

@@ -283,6 +283,17 @@ def test_the_server_listens_here_alone_answers_this_page_and_ends():
         gone.connect(("127.0.0.1", port))
 
 
+@pytest.mark.parametrize("option", ["--map", "--asf"])
+def test_how_to_read_motion_goes_with_motion(option):
+    from click.testing import CliRunner
+
+    from posesynth.cli import posesynth
+
+    told = CliRunner().invoke(posesynth, ["preview", "dog", option, "some.file", "--port", "0"])
+    assert option in str(told.exception)
+    assert "expected --motion" in str(told.exception)
+
+
 # The page, without a browser.
 
 

@@ -159,6 +159,19 @@ def test_a_damaged_chunk_is_told_and_the_others_are_shown(
     assert np.asarray(page._bodies._balls.batched_scales).min() > 0
 
 
+def test_a_set_that_is_gone_is_told(sets: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = open(sets / "whole.zarr")
+    page = SamplesPage(server, data, "whole.zarr")
+
+    def gone(name: str, index: int) -> Any:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(data._source, "chunk", gone)
+    page.show_page(600)
+    assert "whole.zarr: cannot be read (No such file or directory)" in page.status.content
+    assert page.flat.content == ""
+
+
 def test_a_set_tells_what_it_is(sets: Path) -> None:
     words = samples._about(open(sets / "missing.h5"), "<i>missing</i>.h5")
     assert "&lt;i&gt;missing" in words

@@ -94,8 +94,11 @@ def _draft(path: str, graph: dict[str, Any], names: list[Any] | None) -> Draft:
     for link in links:
         if not isinstance(link, dict):
             raise _damaged(path, f"links: {shown(link)}")
-        type_ = link.get("type", {})
-        kind = known.get(type_.get("py/id")) if "py/id" in type_ else _meaning(type_) if type_ else _BODY
+        type_ = link.get("type") or {}
+        if not isinstance(type_, dict):
+            raise _damaged(path, f"links: type {shown(type_)}")
+        number = type_.get("py/id")
+        kind = known.get(number) if type(number) is int else _meaning(type_) if type_ else _BODY
         if kind not in (_BODY, _SYMMETRY):
             raise _damaged(path, f"links: type {shown(type_)}")
         (bones if kind == _BODY else pairs).append((name(link.get("source")), name(link.get("target"))))
@@ -125,7 +128,8 @@ def _numbered(path: str, value: Any) -> dict[int, Any]:
 def _meaning(place: dict[str, Any]) -> Any:
     """The name of a node, the number of a kind of edge; None of anything else."""
     if "py/reduce" in place:
-        place = next((part for part in place["py/reduce"] if isinstance(part, dict) and "py/tuple" in part), {})
+        parts = place["py/reduce"] if isinstance(place["py/reduce"], list) else []
+        place = next((part for part in parts if isinstance(part, dict) and "py/tuple" in part), {})
         values = place.get("py/tuple")
         return values[0] if isinstance(values, list) and values and values[0] in (_BODY, _SYMMETRY) else None
     state = place.get("py/state", place)

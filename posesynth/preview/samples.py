@@ -73,6 +73,8 @@ class SamplesPage:
                 fault = ""
             except InputError as error:
                 batch, fault = None, str(error)
+            except OSError as error:
+                batch, fault = None, f"{self._name}: cannot be read ({error.strerror or error})"
             with self._server.atomic():
                 self.index.value = first
                 self._say(fault)
