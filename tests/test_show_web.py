@@ -354,7 +354,7 @@ def test_it_stays_until_play_is_pressed_and_where_the_user_puts_it(server: Any) 
     playing(page, 0.5)
     assert page.step > 0 or page.playing
     page.timeline.value = 4
-    page._on_timeline(SimpleNamespace(client_id=1))
+    page._moment._moved(SimpleNamespace(client_id=1))
     assert (page.step, page.playing) == (4, False)
     assert page.buttons.options[1] == "play"
     for button, step in (("next", 5), ("previous", 4)):
