@@ -46,7 +46,7 @@ def upright(skeleton: Skeleton) -> Posture:
 
 
 def _is_anywhere(edge: EdgeRange) -> bool:
-    whole = edge.angles == "spherical" and edge.first == (0, 180) and edge.second[1] - edge.second[0] == 360
+    whole = edge.angles == "spherical" and edge.first == (0.0, 180.0) and edge.second[1] - edge.second[0] == 360
     return whole and edge.frame == "world" and not any(edge.usual)
 
 
