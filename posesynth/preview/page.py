@@ -412,8 +412,8 @@ class SkeletonPage:
         size = 0.48 * self.span / np.maximum((high - low).max(axis=1), 1e-9)
         row, column = np.divmod(np.arange(len(joints)), COLUMNS)
         away = 1.2 + 0.9 * row
-        column = column + np.where(row % 2, 0.25, -0.25)  # the next row shows in the gaps of this one
-        aside = (0.5 + 0.11 * row) * (column - (COLUMNS - 1) / 2) + 0.25 * away  # along the camera's line of sight
+        column = column + np.where(row % 2, 0.15, -0.15)  # the next row shows in the gaps of this one
+        aside = (0.48 + 0.11 * row) * (column - (COLUMNS - 1) / 2) + 0.25 * away  # along the camera's line of sight
         ground = np.stack([-away, aside, np.zeros(len(joints))], axis=-1) * self.span
         ground[:, 2] = self.rest.joints[:, 2].min()
         foot = np.stack([(low + high)[:, 0] / 2, (low + high)[:, 1] / 2, low[:, 2]], axis=-1)
