@@ -413,7 +413,7 @@ class SkeletonPage:
         row, column = np.divmod(np.arange(len(joints)), COLUMNS)
         away = 1.2 + 0.9 * row
         column = column + np.where(row % 2, 0.15, -0.15)  # the next row shows in the gaps of this one
-        aside = (0.48 + 0.11 * row) * (column - (COLUMNS - 1) / 2) + 0.25 * away  # along the camera's line of sight
+        aside = (0.48 + 0.11 * row) * (column - (COLUMNS - 1) / 2) + 0.29 * away  # along the camera's line of sight
         ground = np.stack([-away, aside, np.zeros(len(joints))], axis=-1) * self.span
         ground[:, 2] = self.rest.joints[:, 2].min()
         foot = np.stack([(low + high)[:, 0] / 2, (low + high)[:, 1] / 2, low[:, 2]], axis=-1)
