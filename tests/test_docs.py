@@ -1,4 +1,4 @@
-"""The documentation runs: README and docs/, page by page, each from top to bottom in an empty directory.
+"""The documentation runs: README and docs/, page by page, each from top to bottom in a directory with only examples/.
 
 ``python`` fences run in one namespace a page, ``bash`` fences in the page's directory, and a ``yaml`` fence whose
 first line is ``# NAME.yaml`` is written to that file.  A fence that cannot run here says why, in the page:
@@ -62,6 +62,7 @@ def run_page(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("examples").symlink_to(ROOT / "examples")
     run_page(page)
 
 

@@ -5,7 +5,9 @@ import http.client
 import itertools
 import os
 import socket
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import naive
 import numpy as np
@@ -20,10 +22,12 @@ from posesynth.coverage.measure import outside
 from posesynth.errors import InputError
 from posesynth.motion import Motion, load_motion
 from posesynth.preview.clip import Clip
+from posesynth.preview.controls import TwoWay
 from posesynth.preview.document import Document
 from posesynth.preview.posture import STEPS, surface, surface_faces, upright
 from posesynth.preview.server import Guard, serve
 from posesynth.sampler import sample
+from posesynth.schema import parse_skeleton
 from posesynth.schema_edits import with_ranges
 from posesynth.skeleton import load_skeleton
 
@@ -41,6 +45,20 @@ def test_the_upright_animal_lies_in_all_ranges(skeleton):
         assert np.abs(out).max() < 1e-6
     bones = posture.joints[1:] - posture.joints[skeleton.parents[1:]]
     assert np.linalg.norm(bones, axis=-1).max() == pytest.approx(1)
+
+
+def test_bones_that_may_go_anywhere_are_laid_out_and_not_stacked():
+    anywhere = "theta: [0, 180], phi: [-180, 180]}"
+    links = {"head": "chest", "hip": "chest", "tail": "hip", "l_knee": "hip", "l_foot": "l_knee"}
+    entries = "".join(f"  {joint}: {{parent: {parent}, {anywhere}\n" for joint, parent in links.items())
+    entries += "  r_knee: {mirror: l_knee}\n  r_foot: {mirror: l_foot}\n"
+    skeleton = parse_skeleton(f"posesynth: 1\nname: draft\nroot: chest\njoints:\n{entries}")
+    place = dict(zip(skeleton.joints, upright(skeleton).joints, strict=True))
+    assert place["head"] == pytest.approx([0, -1, 0])  # forward
+    assert place["hip"] == pytest.approx([0, 1, 0])
+    assert place["tail"] == pytest.approx([0, 2, 0])
+    assert place["l_knee"][0] > 0 > place["r_knee"][0]
+    assert place["l_foot"][2] == place["r_foot"][2] < 0
 
 
 @settings(max_examples=40)
@@ -311,6 +329,45 @@ def dog(tmp_path):
     path = tmp_path / "dog.yaml"
     path.write_text(load_skeleton("dog").text)
     return path
+
+
+class Handle:
+    """A control of viser's: what a client sets stands at once, its call comes later, from a thread."""
+
+    def __init__(self, value):
+        self.value, self.calls = value, []
+
+    def on_update(self, call):
+        self.calls.append(call)
+
+    def typed(self, value):
+        self.value = value
+
+    def told(self, client=1):
+        for call in self.calls:
+            call(SimpleNamespace(client_id=client, target=self))
+
+
+def test_what_the_user_sets_while_the_page_is_busy_is_kept():
+    handle, taken = Handle(5), []
+
+    def draws(value):
+        taken.append(value)
+        if len(taken) == 1:
+            handle.typed(7)  # before the page has drawn 6
+        control.show(value)
+
+    control = TwoWay(handle, threading.RLock(), draws)
+    handle.typed(6)
+    handle.told()
+    assert handle.value == 7
+    handle.told()
+    handle.told()  # of a value that is known by now
+    assert taken == [6, 7]
+    control.show(3)  # as undo does
+    assert handle.value == 3
+    handle.told(client=None)
+    assert taken == [6, 7]
 
 
 def test_a_range_that_changes_redraws_the_poses(dog):

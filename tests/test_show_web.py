@@ -353,8 +353,9 @@ def test_it_stays_until_play_is_pressed_and_where_the_user_puts_it(server: Any) 
     assert page.buttons.options[1] == "pause"
     playing(page, 0.5)
     assert page.step > 0 or page.playing
+    page.show_frame(0)
     page.timeline.value = 4
-    page._on_timeline(SimpleNamespace(client_id=1))
+    page._moment._moved(SimpleNamespace(client_id=1))
     assert (page.step, page.playing) == (4, False)
     assert page.buttons.options[1] == "play"
     for button, step in (("next", 5), ("previous", 4)):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from posesynth.draw import FAINT, INK, LEFT, MIDDLE, RIGHT
 from posesynth.errors import InputError, shown
 from posesynth.preview.bodies import Bodies, light_up, rgb
+from posesynth.preview.controls import TwoWay
 from posesynth.preview.server import PORT, serve, until_interrupted
 
 from ..data.pose_track import MIN_CONFIDENCE, PoseTrack
@@ -118,7 +119,7 @@ class TrackPage:
         """Show a frame by its place in the track; one beyond an end is that end."""
         with self._lock, self._server.atomic():
             self.step = min(max(step, 0), len(self._track.frames) - 1)
-            self.timeline.value = self.step
+            self._moment.show(self.step)
             self.flat.content = self._stage.plane.svg(self.step)
             self._say()
             if self._stage.confidence is not None:
@@ -227,7 +228,7 @@ class TrackPage:
         self.flat = gui.add_html("")
         self.status = gui.add_html("")
         self.timeline: Any = gui.add_slider("frame", 0, len(track.frames) - 1, 1, 0)
-        self.timeline.on_update(self._on_timeline)
+        self._moment = TwoWay(self.timeline, self._lock, self._on_timeline)
         self.buttons: Any = gui.add_button_group(" ", ("previous", "play", "next"))
         self.buttons.on_click(self._on_button)
         self.speed = gui.add_dropdown("speed", SPEEDS, initial_value="1")
@@ -246,11 +247,9 @@ class TrackPage:
             self.confidence = gui.add_html("")
         gui.add_html(_block(_faint(self._legend())))
 
-    def _on_timeline(self, event: Any) -> None:
-        if event.client_id is not None:  # the user's, and not `show_frame`'s
-            with self._lock:
-                self.play(False)
-                self.show_frame(int(self.timeline.value))
+    def _on_timeline(self, step: float) -> None:
+        self.play(False)
+        self.show_frame(int(step))
 
     def _on_button(self, event: Any) -> None:
         with self._lock:

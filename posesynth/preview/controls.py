@@ -1,6 +1,7 @@
 """The controls of one joint: for each of its ranges a slider with two handles, and its two ends as numbers."""
 
 import math
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,37 @@ def by_user(changed: Callable[[Any], None]) -> Callable[[Any], None]:
     return updated
 
 
+class TwoWay:
+    """A control that the user and the page set.  What the user has set while the page was busy is not taken back.
+
+    A key that is held down, or a slider that is dragged, changes its value faster than a page is drawn.
+    """
+
+    def __init__(self, handle: Any, lock: threading.RLock, changed: Callable[[Any], None]) -> None:
+        """changed: is called, within the lock, with what the user has set: the latest value alone."""
+        self._handle, self._lock, self._changed = handle, lock, changed
+        self._known = handle.value
+        handle.on_update(self._moved)
+
+    def show(self, value: Any) -> None:
+        """Set the control, unless the user has moved on: then the call that tells of it waits for the lock."""
+        if self._handle.value == self._known:
+            self._handle.value = value
+            self._known = self._handle.value
+
+    def _moved(self, event: Any) -> None:
+        with self._lock:
+            if event.client_id is not None and self._handle.value != self._known:
+                self._known = self._handle.value
+                self._changed(self._known)
+
+
 class RangeControl:
     """A range, shown and moved: by its slider with the mouse, by its numbers with the keyboard, too."""
 
-    def __init__(self, server: "viser.ViserServer", path: str, range_: Range, changed: Changed) -> None:
+    def __init__(
+        self, server: "viser.ViserServer", path: str, range_: Range, lock: threading.RLock, changed: Changed
+    ) -> None:
         self.path = path
         angle = _angle(path)
         low, high, step = slider_bounds(angle, range_)
@@ -42,10 +70,12 @@ class RangeControl:
             step=step,
             hint=f"From and to, in {limit.unit}; arrow keys move them.",
         )
+
+        def moved(value: Any) -> None:
+            changed(path, (float(value[0]), float(value[1])))
+
+        self._moves = TwoWay(self._slider, lock, moved), TwoWay(self._numbers, lock, moved)
         self.show(range_)
-        moved = by_user(lambda value: changed(path, (float(value[0]), float(value[1]))))
-        self._slider.on_update(moved)
-        self._numbers.on_update(moved)
 
     def remove(self) -> None:
         """Take the control off the page."""
@@ -57,8 +87,9 @@ class RangeControl:
         low, high = sorted(_clipped(_angle(self.path), range_))
         if low < self._slider.min or high > self._slider.max:
             self._slider.min, self._slider.max, _ = slider_bounds(_angle(self.path), range_)
-        self._slider.value = (max(low, self._slider.min), min(high, self._slider.max))
-        self._numbers.value = range_
+        slid = (max(low, self._slider.min), min(high, self._slider.max))
+        for control, value in zip(self._moves, (slid, range_), strict=True):
+            control.show(value)
         self._numbers.label = note
 
 

@@ -19,7 +19,7 @@ from posesynth.kinematics import forward
 from posesynth.motion import Motion
 from posesynth.preview.bodies import Bodies, light_up, rgb
 from posesynth.preview.clip import Clip
-from posesynth.preview.controls import RangeControl, by_user
+from posesynth.preview.controls import RangeControl, TwoWay, by_user
 from posesynth.preview.document import Document
 from posesynth.preview.flat import pose_grid
 from posesynth.preview.posture import Posture, surface, surface_faces, upright
@@ -30,7 +30,7 @@ from posesynth.skeleton import Range
 if TYPE_CHECKING:
     import viser
 
-POSES, COLUMNS = 12, 3
+POSES, COLUMNS = 12, 4
 # The colour-blind tell this red from this blue; what is outside is thicker, too.
 INSIDE, OUTSIDE, CHOSEN, PROPOSED = "#0072B2", "#CC2222", "#009E73", "#CC79A7"
 SURFACES = {"range": (CHOSEN, 0.3), "mirror": (CHOSEN, 0.15), "usual": (CHOSEN, 0.5), "proposed": (PROPOSED, 0.3)}
@@ -73,8 +73,10 @@ class SkeletonPage:
         self.thick = 0.016 * self.span
         middle = (low + high) / 2
         # Seen from its left and a little from above, the animal stands in front, the random poses in rows behind it.
-        server.initial_camera.position = middle + self.span * np.array([2.5, -0.45, 1.25])
-        server.initial_camera.look_at = middle + self.span * np.array([-0.5, 0.05, -0.14])
+        # A low one, such as a lizard, is seen from nearer and stands lower in the window.
+        flat = 1 - (high - low)[2] / self.span
+        server.initial_camera.position = middle + self.span * (1 - 0.2 * flat) * np.array([2.5, -0.45, 1.25])
+        server.initial_camera.look_at = middle + self.span * np.array([-0.5, 0.05, 0.22 * flat - 0.14])
         server.initial_camera.fov = 0.62
         server.initial_camera.up = (0.0, 0.0, 1.0)
         self.floor = scene.add_grid(
@@ -145,7 +147,7 @@ class SkeletonPage:
             self.clip_name.on_update(by_user(lambda _: self.show_clip()))
             self.play = gui.add_checkbox("play", False)
             self.frame = gui.add_slider("frame", 0, max(self.clip.frames - 1, 1), 1, 0)
-            self.frame.on_update(by_user(self.show_frame))
+            self.moment = TwoWay(self.frame, self.lock, self.show_frame)
             self.quantile = gui.add_slider("share to hold, %", 50.0, 100.0, 0.5, 98.0)
             self.propose = gui.add_button_group("range", ("Propose", "Take", "Drop"))
             ranges = {"Propose": self.propose_range, "Take": self.take_range, "Drop": self.drop_range}
@@ -230,13 +232,13 @@ class SkeletonPage:
         """The clip that was chosen, from its beginning."""
         with self.lock:
             self.frame.max = max(self.clip.frames - 1, 1)
-            self.frame.value = 0
+            self.moment.show(0)
             self.refresh()
 
     def show_frame(self, frame: int) -> None:
         """Another frame of the clip."""
         with self.lock:
-            self.frame.value = min(frame, self.clip.frames - 1)
+            self.moment.show(min(frame, self.clip.frames - 1))
             self._draw_animal()
 
     def propose_range(self) -> None:
@@ -312,7 +314,7 @@ class SkeletonPage:
         moved = functools.partial(self._moved, self.chosen)
         with self.ranges:
             self.controls = [
-                RangeControl(self.server, path, range_, moved)
+                RangeControl(self.server, path, range_, self.lock, moved)
                 for path, range_ in self.document.ranges(self.chosen).items()
             ]
 
@@ -369,8 +371,8 @@ class SkeletonPage:
         balls = np.broadcast_to(rgb([JOINT]), (1, len(skeleton.joints), 3))
         radius = np.full((1, skeleton.edges), self.thick)
         if self.clips:
-            posture = self.clip.posture(self.frame.value, self.rest)
-            out = self.clip.outside(self.frame.value)
+            frame = min(self.frame.value, self.clip.frames - 1)
+            posture, out = self.clip.posture(frame, self.rest), self.clip.outside(frame)
             real = np.where(out[:, None], rgb([OUTSIDE]), rgb([INSIDE])).astype(np.uint8)
             thick = np.where(out, 1.7, 1.0) * self.thick
             self.real.show(posture.joints[None], real[None], thick[None], balls)
@@ -419,10 +421,11 @@ class SkeletonPage:
     def _herd(self, joints: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Poses (B, N, 3) as they stand on the floor: rows of COLUMNS, half as large as the animal."""
         low, high = joints.min(axis=1), joints.max(axis=1)
-        size = 0.6 * self.span / np.maximum((high - low).max(axis=1), 1e-9)
+        size = 0.48 * self.span / np.maximum((high - low).max(axis=1), 1e-9)
         row, column = np.divmod(np.arange(len(joints)), COLUMNS)
-        away = 1.25 + 0.8 * row
-        aside = (0.7 + 0.12 * row) * (column - (COLUMNS - 1) / 2) + 0.17 * away  # along the camera's line of sight
+        away = 1.2 + 0.9 * row
+        column = column + np.where(row % 2, 0.15, -0.15)  # the next row shows in the gaps of this one
+        aside = (0.48 + 0.11 * row) * (column - (COLUMNS - 1) / 2) + 0.29 * away  # along the camera's line of sight
         ground = np.stack([-away, aside, np.zeros(len(joints))], axis=-1) * self.span
         ground[:, 2] = self.rest.joints[:, 2].min()
         foot = np.stack([(low + high)[:, 0] / 2, (low + high)[:, 1] / 2, low[:, 2]], axis=-1)

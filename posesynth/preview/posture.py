@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from posesynth.conditional_ranges import range_left
 from posesynth.coverage.angles import carried, frames
-from posesynth.skeleton import Range, Skeleton
+from posesynth.skeleton import EdgeRange, Range, Skeleton
 
 Array = NDArray[np.float64]
 
@@ -29,15 +29,40 @@ class Posture:
 
 
 def upright(skeleton: Skeleton) -> Posture:
-    """The posture in the middle of all ranges, of usual ranges where a bone has them."""
+    """The posture in the middle of all ranges, of usual ranges where a bone has them.
+
+    Bones that may go anywhere, as in a fresh draft, are laid out: that they have no middle would stack them all.
+    """
     first, second = np.zeros((1, skeleton.edges)), np.zeros((1, skeleton.edges))
     for e, edge in enumerate(skeleton.ranges):
         for which, angles in enumerate((first, second)):
             low, high = (float(bound[0]) for bound in range_left(skeleton, e, which, first, second))
             usual = edge.usual[which] or (low, high)
             angles[0, e] = np.clip(sum(usual) / 2, low, high)
+        if _is_anywhere(edge):
+            first[0, e], second[0, e] = _laid_out(skeleton, e, first[0], second[0])
     lengths = np.array([sum(edge.length) / 2 for edge in skeleton.ranges])
     return posed(skeleton, first[0], second[0], lengths / (lengths.max() or 1.0))
+
+
+def _is_anywhere(edge: EdgeRange) -> bool:
+    whole = edge.angles == "spherical" and edge.first == (0.0, 180.0) and edge.second[1] - edge.second[0] == 360
+    return whole and edge.frame == "world" and not any(edge.usual)
+
+
+def _laid_out(skeleton: Skeleton, e: int, first: Array, second: Array) -> tuple[float, float]:
+    """theta and phi of a bone that may go anywhere: pairs to their sides and then down, others along the body."""
+    above = int(skeleton.parents[e + 1]) - 1
+    paired = {edge: side for pair in skeleton.symmetric for side, edge in enumerate(pair)}
+    if e in paired:
+        theta, phi = (130.0 if above in paired else 90.0), 180.0 * paired[e]
+    elif above >= 0:
+        theta, phi = float(first[above]), float(second[above])
+    else:
+        behind = any(skeleton.parents[other + 1] == 0 and other not in paired for other in range(e))
+        theta, phi = 90.0, 90.0 if behind else -90.0  # the first one is the front
+    low, _ = skeleton.ranges[e].second
+    return theta, low + (phi - low) % 360
 
 
 def posed(skeleton: Skeleton, first: Array, second: Array, lengths: Array) -> Posture:

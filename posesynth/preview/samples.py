@@ -13,6 +13,7 @@ from posesynth.draw import FAINT, INK, LEFT, MIDDLE, RIGHT, bone_colours
 from posesynth.errors import InputError
 from posesynth.kinematics import forward
 from posesynth.preview.bodies import Bodies, light_up, rgb
+from posesynth.preview.controls import TwoWay
 from posesynth.preview.flat import pose_grid
 from posesynth.preview.server import PORT, serve, until_interrupted
 from posesynth.sampler import Batch
@@ -65,7 +66,7 @@ class SamplesPage:
         with self._lock:
             first = min(max(first, 0), self.data.n - self._count)
             if first == self.first:
-                self.index.value = first
+                self._place.show(first)
                 return
             self.first = first
             try:
@@ -76,7 +77,7 @@ class SamplesPage:
             except OSError as error:
                 batch, fault = None, f"{self._name}: cannot be read ({error.strerror or error})"
             with self._server.atomic():
-                self.index.value = first
+                self._place.show(first)
                 self._say(fault)
                 self._show(batch)
 
@@ -86,11 +87,6 @@ class SamplesPage:
             last = self.data.n - self._count
             places = {"first": 0, "previous": self.first - POSES, "next": self.first + POSES, "last": last}
             self.show_page(places[way] if way in places else int(self._draws.integers(0, last + 1)))
-
-    def _on_index(self, event: Any) -> None:
-        if event.client_id is not None:  # typed, and not shown by `show_page`
-            with self._lock:
-                self.show_page(int(self.index.value))
 
     def _scene(self) -> None:
         server, room, skeleton = self._server, self._room, self.data.skeleton
@@ -130,7 +126,7 @@ class SamplesPage:
         self.status = gui.add_html("")
         self.flat = gui.add_html("")
         self.index: Any = gui.add_number("from sample", 0, min=0, max=self.data.n - 1, step=1)
-        self.index.on_update(self._on_index)
+        self._place = TwoWay(self.index, self._lock, lambda index: self.show_page(int(index)))
         self.pages = gui.add_button_group("page", ("first", "previous", "next", "last", "random"))
         self.pages.on_click(lambda event: self.turn(event.target.value))
         gui.add_html(_block(_legend(self.data.skeleton)))
