@@ -31,12 +31,12 @@ class Document:
         """Raises InputError as `load_skeleton` does."""
         self.name = os.fspath(name_or_path)
         self.path = None if builtin_name(name_or_path) else Path(name_or_path)
+        self._on_disk = self._read_file()  # before it is read: what changes meanwhile is noticed
         self.skeleton: Skeleton = load_skeleton(name_or_path)
         self.text = self.skeleton.text
         self.faults: tuple[str, ...] = ()
         self._written = Written(self.text, self._read(self.text)[0])
         self._saved = self.text
-        self._on_disk = self._read_file()
         self._past: list[str] = []
         self._future: list[str] = []
         self._last = ("", "", 0.0)  # joint, range and time of a change that the next may go on with
