@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from posesynth.draw import FAINT, INK, LEFT, MIDDLE, RIGHT
 from posesynth.errors import InputError, shown
 from posesynth.preview.bodies import Bodies, light_up, rgb
-from posesynth.preview.controls import TwoWay
+from posesynth.preview.controls import TwoWay, block
 from posesynth.preview.server import PORT, serve, until_interrupted
 
 from ..data.pose_track import MIN_CONFIDENCE, PoseTrack
@@ -224,7 +224,7 @@ class TrackPage:
         gui, track = self._server.gui, self._track
         gui.main_panel.dock_right()
         gui.main_panel.set_width(WIDTH)
-        gui.add_html(_block(f"<b>{_text(self._name)}</b> {_faint(f'lifted by {_text(track.model)}')}"))
+        gui.add_html(block(f"<b>{_text(self._name)}</b> {_faint(f'lifted by {_text(track.model)}')}"))
         self.flat = gui.add_html("")
         self.status = gui.add_html("")
         self.timeline: Any = gui.add_slider("frame", 0, len(track.frames) - 1, 1, 0)
@@ -239,13 +239,13 @@ class TrackPage:
             )
             self.individual.on_update(self._on_individual)
         if track.confidence is None:
-            gui.add_html(_block(_faint("The model gives no confidence.")))
+            gui.add_html(block(_faint("The model gives no confidence.")))
         else:
             several = ", the lowest of who is shown" if self.individual is not None else ""
-            gui.add_html(_block(f"confidence of each joint{several}<br>{_faint(confidence_legend())}"))
+            gui.add_html(block(f"confidence of each joint{several}<br>{_faint(confidence_legend())}"))
             self.cursor = gui.add_html("")
             self.confidence = gui.add_html("")
-        gui.add_html(_block(_faint(self._legend())))
+        gui.add_html(block(_faint(self._legend())))
 
     def _on_timeline(self, step: float) -> None:
         self.play(False)
@@ -302,7 +302,7 @@ class TrackPage:
                 hidden = [name for name, on in zip(self._joints, stood.seen[self.step], strict=True) if not on]
                 some = ", ".join(hidden[:3]) + (" ..." if len(hidden) > 3 else "")
                 words.append(f"not seen: {_text(some)}" if hidden else "all joints seen")
-        self.status.content = _block("&ensp;".join([words[0], *(_faint(word) for word in words[1:])]))
+        self.status.content = block("&ensp;".join([words[0], *(_faint(word) for word in words[1:])]))
 
     def _legend(self) -> str:
         parts = []
@@ -340,7 +340,3 @@ def _text(words: str) -> str:
 
 def _faint(words: str) -> str:
     return f'<span style="color:{FAINT}">{words}</span>'
-
-
-def _block(content: str) -> str:
-    return f'<div style="font-size:13px;padding:2px 10px;line-height:1.4;overflow-wrap:anywhere">{content}</div>'

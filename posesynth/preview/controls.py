@@ -1,4 +1,4 @@
-"""The controls of one joint: for each of its ranges a slider with two handles, and its two ends as numbers."""
+"""What the panel is made of; for each range of a joint a slider with two handles, and its two ends as numbers."""
 
 import math
 import threading
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 NOTE = "from, to"
 Changed = Callable[[str, Range], None]
+
+
+def block(content: str) -> str:
+    """HTML of a paragraph of the panel."""
+    return f'<div style="font-size:13px;padding:4px 12px;line-height:1.45">{content}</div>'
 
 
 def by_user(changed: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -19,7 +19,7 @@ from posesynth.kinematics import forward
 from posesynth.motion import Motion
 from posesynth.preview.bodies import Bodies, light_up, rgb
 from posesynth.preview.clip import Clip
-from posesynth.preview.controls import RangeControl, TwoWay, by_user
+from posesynth.preview.controls import RangeControl, TwoWay, block, by_user
 from posesynth.preview.document import Document
 from posesynth.preview.flat import pose_grid
 from posesynth.preview.posture import Posture, surface, surface_faces, upright
@@ -30,6 +30,7 @@ from posesynth.skeleton import Range
 if TYPE_CHECKING:
     import viser
 
+TICK, WATCH = 1 / 60, 0.5  # seconds: of playing, and of looking whether the file has changed
 POSES, COLUMNS = 12, 4
 # The colour-blind tell this red from this blue; what is outside is thicker, too.
 INSIDE, OUTSIDE, CHOSEN, PROPOSED = "#0072B2", "#CC2222", "#009E73", "#CC79A7"
@@ -305,7 +306,7 @@ class SkeletonPage:
             note = f'<div style="color:#a03d00;border-left:4px solid {OUTSIDE};padding-left:6px">{text}</div>'
         else:
             note = ""
-        self.status.content = _block(f"<b>{html.escape(document.name)}</b>&ensp;{state}{note}")
+        self.status.content = block(f"<b>{html.escape(document.name)}</b>&ensp;{state}{note}")
 
     def _make_controls(self) -> None:
         self.proposal = {}
@@ -335,16 +336,16 @@ class SkeletonPage:
             range_.frame, f"the frame of {range_.frame}"
         )
         parent = skeleton.joints[skeleton.parents[skeleton.joints.index(self.chosen)]]
-        self.about.content = _block(f"from {parent}; angles in {frame}{follows}")
+        self.about.content = block(f"from {parent}; angles in {frame}{follows}")
         notes = self._notes(range_.angle_names)
         for control in self.controls:
             control.show(document.ranges(source)[control.path], *notes.get(control.path, ()))
         if self.clips:
-            self.coverage.content = _block(
+            self.coverage.content = block(
                 f"{100 * self.clip.whole():.1f} % of this clip's frames are inside as a whole"
             )
             told = "; ".join(f"{name} {low:g}° to {high:g}°" for name, (low, high) in self.proposal.items())
-            self.proposed.content = _block(f'<span style="color:{PROPOSED}">■</span> proposed: {told}') if told else ""
+            self.proposed.content = block(f'<span style="color:{PROPOSED}">■</span> proposed: {told}') if told else ""
 
     def _notes(self, angles: tuple[str, str]) -> dict[str, tuple[str]]:
         """Angle -> the share of real frames inside its range."""
@@ -435,22 +436,21 @@ class SkeletonPage:
 
     def run(self, stop: threading.Event) -> None:
         """Play the clip and watch the file until `stop` is set."""
-        looked = 0.0
-        while not stop.wait(0.02 if not self.clips else 1 / min(self.clip.fps, 30.0)):
-            if self.clips and self.play.value:
-                with self.lock:
-                    step = max(1, round(self.clip.fps / 30))
-                    self.show_frame((self.frame.value + step) % self.clip.frames)
-            if time.monotonic() - looked > 0.5:
-                looked = time.monotonic()
-                with self.lock:
+        before, due, looked = time.monotonic(), 0.0, 0.0
+        while not stop.wait(TICK):
+            now = time.monotonic()
+            with self.lock:
+                if self.clips and self.play.value:
+                    due += (now - before) * self.clip.fps
+                    if due >= 1:
+                        self.show_frame((self.frame.value + int(due)) % self.clip.frames)
+                        due %= 1
+                if now - looked > WATCH:
+                    looked = now
                     self.conflict.visible = self.document.changed_on_disk()
+            before = now
 
 
 def _unlike(names: list[str]) -> list[str]:
     """The names, numbered where one comes twice."""
     return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
-
-
-def _block(content: str) -> str:
-    return f'<div style="font-size:13px;padding:4px 12px;line-height:1.45">{content}</div>'

@@ -13,7 +13,7 @@ from posesynth.draw import FAINT, INK, LEFT, MIDDLE, RIGHT, bone_colours
 from posesynth.errors import InputError
 from posesynth.kinematics import forward
 from posesynth.preview.bodies import Bodies, light_up, rgb
-from posesynth.preview.controls import TwoWay
+from posesynth.preview.controls import TwoWay, block
 from posesynth.preview.flat import pose_grid
 from posesynth.preview.server import PORT, serve, until_interrupted
 from posesynth.sampler import Batch
@@ -122,21 +122,21 @@ class SamplesPage:
         gui = self._server.gui
         gui.main_panel.dock_right()
         gui.main_panel.set_width(WIDTH)
-        gui.add_html(_block(_about(self.data, self._name)))
+        gui.add_html(block(_about(self.data, self._name)))
         self.status = gui.add_html("")
         self.flat = gui.add_html("")
         self.index: Any = gui.add_number("from sample", 0, min=0, max=self.data.n - 1, step=1)
         self._place = TwoWay(self.index, self._lock, lambda index: self.show_page(int(index)))
         self.pages = gui.add_button_group("page", ("first", "previous", "next", "last", "random"))
         self.pages.on_click(lambda event: self.turn(event.target.value))
-        gui.add_html(_block(_legend(self.data.skeleton)))
+        gui.add_html(block(_legend(self.data.skeleton)))
 
     def _say(self, fault: str) -> None:
         last = self.first + self._count - 1
         text = f"<b>samples {self.first:,} to {last:,}</b> of {self.data.n:,}"
         if fault:
             text += f'<div style="color:#a03d00;overflow-wrap:anywhere">{html.escape(fault)}</div>'
-        self.status.content = _block(text)
+        self.status.content = block(text)
 
     def _show(self, batch: Batch | None) -> None:
         skeleton = self.data.skeleton
@@ -195,7 +195,3 @@ def _legend(skeleton: Skeleton) -> str:
 
 def _missing(count: int) -> str:
     return f" · {count} missing" if count else ""
-
-
-def _block(content: str) -> str:
-    return f'<div style="font-size:13px;padding:3px 9px;line-height:1.4">{content}</div>'
