@@ -239,7 +239,7 @@ def test_elsewhere_a_token_is_asked_for():
     assert answer("/")[0] == 403
     assert answer("/?token=")[0] == 403
     assert answer(f"/?token={guard.token[:-1]}")[0] == 403
-    assert answer("/", ("Cookie", "posesynth-token="))[0] == 403
+    assert answer("/", ("Cookie", "posesynth-8080="))[0] == 403
     assert answer("//[?token=\udcff")[0] == 403
     status, headers = answer(f"/?token={guard.token}")
     assert (status, headers["Location"]) == (303, "/")

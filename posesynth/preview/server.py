@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import viser
 
 PORT = 8080
-COOKIE = "posesynth-token"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -41,6 +40,7 @@ class Guard:
 
     def __init__(self, host: str, port: int) -> None:
         self.token = "" if is_loopback(host) else secrets.token_urlsafe(16)
+        self.cookie = f"posesynth-{port}"  # browsers keep cookies by host, whatever the port
         self.serving: Any = None  # what websockets' `serve` gave back
         self.server: viser.ViserServer | None = None
         named = f"[{host}]" if ":" in host else host
@@ -59,10 +59,10 @@ class Guard:
             return None
         given = parse_qs(path.partition("?")[2]).get("token", [""])[0]
         if self._is_token(given):
-            cookie = f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Strict"
+            cookie = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
             return HTTPStatus.SEE_OTHER, "", {"Location": "/", "Set-Cookie": cookie}
         cookies = [part.strip().partition("=") for line in headers.get_all("Cookie") for part in line.split(";")]
-        if any(name == COOKIE and self._is_token(value) for name, _, value in cookies):
+        if any(name == self.cookie and self._is_token(value) for name, _, value in cookies):
             return None
         return HTTPStatus.FORBIDDEN, "Open the address that was printed at the start: it holds a token.\n", {}
 
