@@ -1,5 +1,6 @@
 """What the commands of this project are made of: how they read values, how they run, and how they tell faults."""
 
+import functools
 import io
 import os
 import re
@@ -7,7 +8,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -130,7 +131,8 @@ def _terminable() -> Iterator[None]:
         yield  # where signals are not handled
         return
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    hook, sys.unraisablehook = sys.unraisablehook, _send_again
+    hook = sys.unraisablehook
+    sys.unraisablehook = functools.partial(_send_again, hook)
     try:
         yield
     finally:
@@ -138,17 +140,17 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _send_again(lost: "sys.UnraisableHookArgs") -> None:
+def _send_again(otherwise: Callable[[Any], object], lost: "sys.UnraisableHookArgs") -> None:
     """A signal that came while C called Python, as LLVM does while a kernel is compiled, is dropped there: once more.
 
-    From another thread, and a moment later: here it would be lost again.
+    From another thread, and a moment later: here it would be lost again.  What else is lost goes to `otherwise`.
     """
     if isinstance(lost.exc_value, KeyboardInterrupt):
         number = signal.SIGINT
     elif isinstance(lost.exc_value, SystemExit) and lost.exc_value.code == 128 + signal.SIGTERM:
         number = signal.SIGTERM
     else:
-        sys.__unraisablehook__(lost)
+        otherwise(lost)
         return
     again = threading.Timer(0.05, os.kill, (os.getpid(), number))
     again.daemon = True
