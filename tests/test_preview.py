@@ -633,3 +633,28 @@ def test_a_file_that_changes_elsewhere_is_asked_about(dog):
         finally:
             mine.set()
             watching.join()
+
+
+def test_numbers_take_decimals_whatever_the_file_began_with(dog):
+    with _page(dog) as page:
+        for joint in page.document.skeleton.joints[1:]:
+            page.choose(joint)
+            for control in page.controls:
+                assert control._numbers.precision >= 2
+                assert control._numbers.min is None  # what is out of bounds is told, and not changed on the way
+                low, high = page.document.ranges(joint)[control.path]
+                page.set_range(control.path, (low, high - 0.25 * (high - low)))
+                assert control._numbers.value == page.document.ranges(joint)[control.path]
+
+
+def test_a_doubt_is_told_until_it_is_gone(tmp_path):
+    path = tmp_path / "crab.yaml"
+    bone = "{parent: r, theta: [0, 90], phi: [0, 90]}"
+    path.write_text(f"posesynth: 1\nname: crab\nroot: r\njoints:\n  back: {bone}\n  claw: {bone}\n")
+    with _page(path) as page:
+        assert "claw" not in page.status.content
+        page.set_range("length", (20.0, 30.0))
+        assert "joints.claw: has no length" in page.status.content
+        page.choose("claw")
+        page.set_range("length", (10.0, 20.0))
+        assert "claw" not in page.status.content

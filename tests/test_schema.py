@@ -659,3 +659,25 @@ SEEN_BY_AN_EDITOR = [
 def test_the_editor_schema_refuses_what_it_can_see(name: str) -> None:
     tree = _as_an_editor_sees_it(CASES[name][0].decode())
     assert not jsonschema.Draft202012Validator(editor_schema()).is_valid(tree)
+
+
+def test_lengths_in_two_units_are_doubted():
+    text = "posesynth: 1\nname: crab\nroot: r\njoints:\n" + "".join(
+        f"  {joint}: {{parent: r, theta: [0, 90], phi: [0, 90]{length}}}\n"
+        for joint, length in (("back", ", length: [20, 30]"), ("claw", ""))
+    )
+    with pytest.warns(
+        UserWarning, match=r"<string>:6: joints.claw: has no length, so \[0, 1\], beside lengths up to 30"
+    ):
+        parse_skeleton(text)
+    parse_skeleton(text.replace(", length: [20, 30]", ""))
+    parse_skeleton(text.replace("[20, 30]", "[2, 3]"))
+
+
+def test_a_deeplabcut_config_is_told_by_name():
+    with pytest.raises(InputError) as told:
+        parse_skeleton("Task: crab\nbodyparts: [a, b]\nskeleton: [[a, b]]\n", "config.yaml")
+    assert told.value.lines == (
+        "config.yaml:1:1: file: is a DeepLabCut config; expected a skeleton; posesynth new NEW.yaml --from this file "
+        "begins one",
+    )

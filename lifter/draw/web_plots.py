@@ -102,7 +102,7 @@ def _fitting(away: Array) -> float:
 
 def row_height(joints: int) -> float:
     """Pixels of a joint's row in the plot of confidence."""
-    return float(np.clip(150 / joints, 0.2, 9.0))
+    return float(np.clip(220 / joints, 0.2, 9.0))
 
 
 def confidence_plot(confidence: Array, names: Sequence[str]) -> str:

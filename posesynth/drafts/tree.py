@@ -185,10 +185,16 @@ def _loose(draft: Draft, parts: list[list[int]]) -> str:
     if draft.directed:
         found = f"{len(parts)} roots: " + ", ".join(names[joint] for joint in _tops(draft))
     else:
-        found = f"not linked to {names[largest[0]]}: " + ", ".join(" ".join(names[j] for j in part) for part in others)
+        shown = ", ".join(_few([names[j] for j in part], " ") for part in others[:4])
+        found = f"not linked to {names[largest[0]]}: {shown}{', ...' if len(others) > 4 else ''}"
     links = ",".join(f"{names[part[0]]}-JOINT" for part in others[:3]) + (",..." if len(others) > 3 else "")
-    loose = ",".join(names[joint] for part in others for joint in part)
+    loose = _few([names[joint] for part in others for joint in part], ",")
     return f"{found}; expected one tree, by --link {links} or --drop {loose}"
+
+
+def _few(names: list[str], between: str) -> str:
+    """The names, the first three alone where there are more than four: a line has an end."""
+    return between.join(names) if len(names) <= 4 else f"{between.join(names[:3])}{between}..."
 
 
 def _way(forest: dict[int, list[int]], start: int, end: int) -> list[int]:

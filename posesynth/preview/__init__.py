@@ -1,5 +1,6 @@
 """Pages in the browser: a skeleton's ranges under sliders, and the samples of a data set.  They need viser."""
 
+import warnings
 from collections.abc import Sequence
 
 
@@ -28,6 +29,8 @@ def preview_skeleton(
     with serve(document.skeleton.name, host, port) as (server, url):
         page = SkeletonPage(server, document, motions, mapping)
         until_interrupted(url, page.run)
+    if document.changed and document.path is not None:
+        warnings.warn(f"{document.path}: the changes that were not saved are lost", stacklevel=2)
 
 
 def preview_samples(path: str, host: str = "127.0.0.1", port: int = 8080) -> None:

@@ -69,12 +69,13 @@ class RangeControl:
         self._slider = server.gui.add_multi_slider(label(path), low, high, step, (low, high), hint=limit.about)
         self._numbers = server.gui.add_vector2(
             NOTE,
-            _clipped(angle, range_),
-            min=(limit.low, limit.low),
-            max=(limit.high, limit.high),
+            range_,
             step=step,
             hint=f"From and to, in {limit.unit}; arrow keys move them.",
         )
+
+        # Of the value at the start viser would take the digits, and drop the point of what is typed later.
+        self._numbers.precision = 4 if angle == "length" else 2
 
         def moved(value: Any) -> None:
             changed(path, (float(value[0]), float(value[1])))

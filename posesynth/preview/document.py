@@ -25,6 +25,7 @@ class Document:
     ``name``: as it was given.  ``path``: the file, None for a built-in, which cannot be saved.
     ``text``: as it stands, comments and order kept.  ``skeleton``: the last valid one.
     ``faults``: what is wrong with the text, in the words of ``posesynth validate``; none where it is `skeleton`'s.
+    ``doubts``: what a reader of `skeleton` is warned of.
     """
 
     def __init__(self, name_or_path: str | os.PathLike[str]) -> None:
@@ -35,6 +36,7 @@ class Document:
         self.skeleton: Skeleton = load_skeleton(name_or_path)
         self.text = self.skeleton.text
         self.faults: tuple[str, ...] = ()
+        self.doubts: tuple[str, ...] = ()
         self._written = Written(self.text, self._read(self.text)[0])
         self._saved = self.text
         self._past: list[str] = []
@@ -138,9 +140,10 @@ class Document:
         tree, faults = self._read(text)
         self._written = Written(text, tree)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings(record=True) as doubts:
+                warnings.simplefilter("always")
                 self.skeleton = skeleton_of_tree(tree, text, faults)
+            self.doubts = tuple(str(doubt.message) for doubt in doubts)
             self.faults = ()
         except InputError as error:
             self.faults = error.lines

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posesynth.coverage import JointMap
 from posesynth.coverage.fit import propose
-from posesynth.draw import bone_colours
+from posesynth.draw import LEFT, MIDDLE, RIGHT, bone_colours
 from posesynth.errors import InputError
 from posesynth.kinematics import forward
 from posesynth.motion import Motion
@@ -25,7 +25,7 @@ from posesynth.preview.flat import pose_grid
 from posesynth.preview.posture import Posture, surface, surface_faces, upright
 from posesynth.sampler import sample
 from posesynth.schema_edits import with_ranges
-from posesynth.skeleton import Range
+from posesynth.skeleton import EdgeRange, Range, Skeleton
 
 if TYPE_CHECKING:
     import viser
@@ -90,6 +90,8 @@ class SkeletonPage:
             cell_color=(232, 232, 236),
             section_color=(208, 208, 214),
         )
+        ahead = (float(middle[0]), float(low[1]) - 0.25 * self.span, float(low[2]))
+        scene.add_label("/front", "front", anchor="center-center", font_screen_scale=0.9, position=ahead)
         self.animal = Bodies(server, "/animal", skeleton, 1)
         self.real = Bodies(server, "/real", skeleton, 1)
         self.herd = Bodies(server, "/herd", skeleton, POSES)
@@ -142,7 +144,7 @@ class SkeletonPage:
 
     def _clip_controls(self) -> None:
         gui = self.server.gui
-        with gui.add_folder("real motion"):
+        with gui.add_folder("motion"):
             self.coverage = gui.add_html("")
             self.clip_name = gui.add_dropdown("clip", tuple(_unlike([clip.name for clip in self.clips])))
             self.clip_name.on_update(by_user(lambda _: self.show_clip()))
@@ -162,6 +164,7 @@ class SkeletonPage:
         panel.set_width(230)
         with panel.add_tab("random poses"):
             self.flat = gui.add_html("")
+            gui.add_html(block(_legend(self.document.skeleton)))
             gui.add_button("Other poses").on_click(lambda _: self.other_poses())
 
     # What the user does.
@@ -301,6 +304,9 @@ class SkeletonPage:
     def _say(self, faults: Sequence[str]) -> None:
         document = self.document
         state = "built-in, not to be saved" if document.path is None else "not saved" if document.changed else "saved"
+        if self.conflict.visible:
+            state += "; <b>the file has changed on disk</b>"
+        faults = faults or self.document.doubts
         if faults:
             text = "<br>".join(html.escape(fault) for fault in faults[:3])
             note = f'<div style="color:#a03d00;border-left:4px solid {OUTSIDE};padding-left:6px">{text}</div>'
@@ -336,7 +342,7 @@ class SkeletonPage:
             range_.frame, f"the frame of {range_.frame}"
         )
         parent = skeleton.joints[skeleton.parents[skeleton.joints.index(self.chosen)]]
-        self.about.content = block(f"from {parent}; angles in {frame}{follows}")
+        self.about.content = block(f"from {parent}; angles in {frame}: {_words(range_)}{follows}")
         notes = self._notes(range_.angle_names)
         for control in self.controls:
             control.show(document.ranges(source)[control.path], *notes.get(control.path, ()))
@@ -447,8 +453,25 @@ class SkeletonPage:
                         due %= 1
                 if now - looked > WATCH:
                     looked = now
-                    self.conflict.visible = self.document.changed_on_disk()
+                    if self.document.changed_on_disk() != self.conflict.visible:
+                        self.conflict.visible = not self.conflict.visible
+                        self.refresh()
             before = now
+
+
+def _legend(skeleton: Skeleton) -> str:
+    """Which side has which colour, where there are sides."""
+    sides = ((LEFT, "left"), (RIGHT, "right"), (MIDDLE, "middle")) if skeleton.symmetric else ()
+    return "&ensp;".join(f'<span style="color:{colour}">●</span> {word}' for colour, word in sides)
+
+
+def _words(range_: EdgeRange) -> str:
+    """Where a bone points at some angles."""
+    if range_.angles == "flexion":
+        towards = "0 is up, 90 forward, 180 down" if range_.frame == "world" else "0 goes straight on"
+        return f"flexion {towards}; abduction to the left is positive"
+    towards = "0 is up, 90 level, 180 down" if range_.frame == "world" else "0 goes straight on"
+    return f"theta {towards}; phi -90 is forward, 0 left, 90 backward"
 
 
 def _unlike(names: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ from posesynth.skeleton import LATER, Sampling, Skeleton
 from posesynth.yaml_fields import check_keys, read_choice, read_line, read_name
 from posesynth.yaml_source import Faults, Node, read_yaml, within
 
+FAR_LONGER = 10.0  # than a bone that names no length: then hardly in its unit
 WHOLE = f"expected a skeleton, beginning 'posesynth: {FORMAT}'"
 
 
@@ -24,7 +25,7 @@ def parse_skeleton(text: str, source: str = "<string>") -> Skeleton:
 
     Raises `InputError` with one line ``source:line:column: field: what is wrong; what was expected`` for each
     fault.  Warns (`UserWarning`) of a valid file whose angles look like radians, of mirrors that hang on a joint off
-    the midline, and of usual ranges that no pose is said to keep to.
+    the midline, of lengths in two units, and of usual ranges that no pose is said to keep to.
     """
     text = text.removeprefix("\ufeff")
     faults = Faults(source)
@@ -44,6 +45,9 @@ def skeleton_of_tree(tree: Node, text: str, faults: Faults) -> Skeleton:
 
 def _check_format(tree: Node, faults: Faults) -> None:
     # The keys of another version mean something else, so nothing after this could be judged.
+    if "posesynth" not in tree.entries and {"bodyparts", "multianimalbodyparts"} & set(tree.entries):
+        begin = "expected a skeleton; posesynth new NEW.yaml --from this file begins one"
+        raise faults.stop(tree.line, tree.column, "file", "is a DeepLabCut config", begin)
     node = tree.entries.get("posesynth")
     if node is not None and (node.kind != "plain" or node.text != str(FORMAT)):
         wrong = f"version {node.show()} of the format is unknown"
@@ -84,6 +88,8 @@ class _File:
             warnings.warn(
                 f"{place}: joints: every angle lies within +-2 pi; expected degrees, not radians", stacklevel=4
             )
+        if units := self._other_unit():
+            warnings.warn(f"{self.faults.source}:{units}", stacklevel=4)
         if unused := self._unused_usual():
             wrong = "decides nothing where sampling.usual is not given"
             expected = "expected sampling.usual: the share of poses that keep to it, such as 0.5, or 0"
@@ -148,6 +154,17 @@ class _File:
         ranges = [joint.range for joint in self.joints.values() if joint.range is not None]
         bounds = [bound for range_ in ranges for bound in (*range_.first, *range_.second)]
         return all(abs(bound) <= 6.3 for bound in bounds) and any(bound % 1 != 0 for bound in bounds)
+
+    def _other_unit(self) -> str:
+        """The doubt about lengths that are in another unit than the [0, 1] of the bones that name none."""
+        ranges = {name: joint for name, joint in self.joints.items() if joint.range is not None and not joint.mirror}
+        silent = [name for name, joint in ranges.items() if "length" not in joint.node.entries]
+        longest = max((joint.range.length[1] for joint in ranges.values() if joint.range is not None), default=0.0)
+        if not silent or longest <= FAR_LONGER:
+            return ""
+        line = ranges[silent[0]].node.line
+        wrong = f"has no length, so [0, 1], beside lengths up to {longest:g}"
+        return f"{line}: joints.{silent[0]}: {wrong}; expected lengths of all bones in one unit, or of none"
 
     def _unused_usual(self) -> tuple[int, str] | None:
         """Line and field of the first usual range of a joint, where the file does not say how many poses keep to it."""
