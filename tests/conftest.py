@@ -13,6 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # Compiled kernels stay in the checkout.  Before anything imports numba; the processes that tests start inherit it.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba_cache"))
 
+# The suite runs on all cores already: threads of PyTorch's in each worker would stand in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shell that starts the suite in the background has it ignore Ctrl-C, and what the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -185,11 +185,16 @@ def _loose(draft: Draft, parts: list[list[int]]) -> str:
     if draft.directed:
         found = f"{len(parts)} roots: " + ", ".join(names[joint] for joint in _tops(draft))
     else:
-        shown = ", ".join(_few([names[j] for j in part], " ") for part in others[:4])
+        shown = ", ".join(_part([names[j] for j in part]) for part in others[:4])
         found = f"not linked to {names[largest[0]]}: {shown}{', ...' if len(others) > 4 else ''}"
     links = ",".join(f"{names[part[0]]}-JOINT" for part in others[:3]) + (",..." if len(others) > 3 else "")
     loose = _few([names[joint] for part in others for joint in part], ",")
     return f"{found}; expected one tree, by --link {links} or --drop {loose}"
+
+
+def _part(names: list[str]) -> str:
+    """The joints of a part, the first alone where there are more than two."""
+    return " ".join(names) if len(names) <= 2 else f"{names[0]} and {len(names) - 1} on it"
 
 
 def _few(names: list[str], between: str) -> str:
