@@ -71,7 +71,7 @@ clean:
 	    $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python .venv/bin/python install --quiet pip; }
 
 .venv/demo.stamp: $(PINS) | .venv/bin/python
-	$(PIP) --editable '.[draw,lifter]'
+	$(PIP) --editable '.[draw,lifter,preview]'
 	@touch $@
 
 .venv/dev.stamp: $(PINS) | .venv/bin/python

@@ -72,7 +72,7 @@ _host_option = click.option(
     "--host", default="127.0.0.1", show_default=True, help="Where to serve.  Beyond this machine a token is asked for."
 )
 _port_option = click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 for any that is free."
+    "--port", type=Size(0, 2**16), default=8080, show_default=True, help="0 for any that is free."
 )
 
 

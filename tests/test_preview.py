@@ -655,6 +655,18 @@ def test_a_doubt_is_told_until_it_is_gone(tmp_path):
         assert "claw" not in page.status.content
         page.set_range("length", (20.0, 30.0))
         assert "joints.claw: has no length" in page.status.content
+        page.save()
+    with _page(path) as page:
+        assert "joints.claw: has no length" in page.status.content
         page.choose("claw")
         page.set_range("length", (10.0, 20.0))
         assert "claw" not in page.status.content
+
+
+def test_a_carried_bones_angles_are_not_told_in_the_animals_axes(dog):
+    with _page(dog) as page:
+        page.choose("left_elbow")
+        assert "180 down" in page.about.content
+        page.choose("left_front_paw")
+        assert "goes straight on" in page.about.content
+        assert "forward" not in page.about.content

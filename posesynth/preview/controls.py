@@ -73,7 +73,6 @@ class RangeControl:
             step=step,
             hint=f"From and to, in {limit.unit}; arrow keys move them.",
         )
-
         # Of the value at the start viser would take the digits, and drop the point of what is typed later.
         self._numbers.precision = 4 if angle == "length" else 2
 

@@ -33,10 +33,12 @@ class Document:
         self.name = os.fspath(name_or_path)
         self.path = None if builtin_name(name_or_path) else Path(name_or_path)
         self._on_disk = self._read_file()  # before it is read: what changes meanwhile is noticed
-        self.skeleton: Skeleton = load_skeleton(name_or_path)
+        with warnings.catch_warnings(record=True) as doubts:
+            warnings.simplefilter("always")
+            self.skeleton: Skeleton = load_skeleton(name_or_path)
         self.text = self.skeleton.text
         self.faults: tuple[str, ...] = ()
-        self.doubts: tuple[str, ...] = ()
+        self.doubts = tuple(str(doubt.message) for doubt in doubts)
         self._written = Written(self.text, self._read(self.text)[0])
         self._saved = self.text
         self._past: list[str] = []
@@ -47,14 +49,6 @@ class Document:
     def changed(self) -> bool:
         """Whether there is something to save."""
         return self.text != self._saved
-
-    @property
-    def can_undo(self) -> bool:
-        return bool(self._past)
-
-    @property
-    def can_redo(self) -> bool:
-        return bool(self._future)
 
     def source(self, joint: str) -> str:
         """The joint in whose entry the ranges of this one stand: the one it mirrors, or itself."""

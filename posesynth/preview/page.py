@@ -342,7 +342,9 @@ class SkeletonPage:
             range_.frame, f"the frame of {range_.frame}"
         )
         parent = skeleton.joints[skeleton.parents[skeleton.joints.index(self.chosen)]]
-        self.about.content = block(f"from {parent}; angles in {frame}: {_words(range_)}{follows}")
+        self.about.content = block(
+            f"from {parent}; angles in {frame}: {_words(range_, skeleton.carrier(edge) >= 0)}{follows}"
+        )
         notes = self._notes(range_.angle_names)
         for control in self.controls:
             control.show(document.ranges(source)[control.path], *notes.get(control.path, ()))
@@ -465,13 +467,14 @@ def _legend(skeleton: Skeleton) -> str:
     return "&ensp;".join(f'<span style="color:{colour}">●</span> {word}' for colour, word in sides)
 
 
-def _words(range_: EdgeRange) -> str:
-    """Where a bone points at some angles."""
+def _words(range_: EdgeRange, carried: bool) -> str:
+    """Where a bone points at some angles, in the animal's axes or in a frame that another bone carries."""
     if range_.angles == "flexion":
-        towards = "0 is up, 90 forward, 180 down" if range_.frame == "world" else "0 goes straight on"
+        towards = "0 goes straight on" if carried else "0 is up, 90 forward, 180 down"
         return f"flexion {towards}; abduction to the left is positive"
-    towards = "0 is up, 90 level, 180 down" if range_.frame == "world" else "0 goes straight on"
-    return f"theta {towards}; phi -90 is forward, 0 left, 90 backward"
+    if carried:
+        return "theta 0 goes straight on; phi tells the side that the bone bends to"
+    return "theta 0 is up, 90 level, 180 down; phi -90 is forward, 0 left, 90 backward"
 
 
 def _unlike(names: list[str]) -> list[str]:
