@@ -3,7 +3,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 N ?= 1M
-DATA := demo/quadruped$(if $(filter 1M,$(N)),,-$(N)).zarr
+DATA := demo/dog$(if $(filter 1M,$(N)),,-$(N)).zarr
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
@@ -25,16 +25,16 @@ help:
 
 demo: .venv/demo.stamp
 	@mkdir -p demo
-	$(BIN)/posesynth generate --skeleton quadruped --n $(N) --out $(DATA)
+	$(BIN)/posesynth generate --skeleton dog --n $(N) --out $(DATA)
 	$(BIN)/posesynth verify $(DATA)
-	$(BIN)/posesynth inspect $(DATA) --png demo/quadruped.png
-	$(BIN)/lifter train --skeleton quadruped --steps 300 --batch 100 --width 128 --out demo/brief
+	$(BIN)/posesynth inspect $(DATA) --png demo/dog.png
+	$(BIN)/lifter train --skeleton dog --steps 300 --batch 100 --width 128 --out demo/brief
 	$(BIN)/python examples/trot.py demo
-	$(BIN)/lifter lift demo/trot.csv --model quadruped --out demo/poses.csv
+	$(BIN)/lifter lift demo/trot.csv --model dog --out demo/poses.csv
 	$(BIN)/lifter show demo/poses.csv --video demo/trot.gif
 	$(BIN)/lifter show demo/poses.csv --out demo/trot.png
-	$(BIN)/lifter evaluate demo/trot.npz --model quadruped
-	@echo "Samples: $(DATA)   Sampled poses: demo/quadruped.png   Lifted: demo/poses.csv demo/trot.gif demo/trot.png"
+	$(BIN)/lifter evaluate demo/trot.npz --model dog
+	@echo "Samples: $(DATA)   Sampled poses: demo/dog.png   Lifted: demo/poses.csv demo/trot.gif demo/trot.png"
 
 test: lint docs
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -1,4 +1,4 @@
-"""A trotting quadruped for the demo: trot.npz, its 3D joints; trot.csv, what a camera sees, as DeepLabCut writes it.
+"""A trotting animal for the demo: trot.npz, its 3D joints; trot.csv, what a camera sees, as DeepLabCut writes it.
 
 python examples/trot.py FOLDER
 """
@@ -23,9 +23,9 @@ def bone(flexion: np.ndarray, abduction: float, length: float) -> np.ndarray:
 
 
 def trot() -> np.ndarray:
-    """Joints (T, 16, 3) of skeletons/quadruped.yaml: diagonal legs swing together."""
+    """Joints (T, 16, 3) of skeletons/dog.yaml: diagonal legs swing together."""
     t = STRIDE * np.arange(FRAMES)
-    skeleton = posesynth.load_skeleton("quadruped")
+    skeleton = posesynth.load_skeleton("dog")
     bones = {
         "head": bone(50 + 6 * np.sin(2 * t), 0, 0.55),
         "pelvis": bone(270 + 2 * np.sin(2 * t), 0, 1.0),
@@ -57,7 +57,7 @@ def seen(joints: np.ndarray) -> np.ndarray:
 
 def main(folder: Path) -> None:
     """Write both files."""
-    names = posesynth.load_skeleton("quadruped").joints
+    names = posesynth.load_skeleton("dog").joints
     joints = trot()
     pixels = seen(joints) + np.random.default_rng(0).normal(0, 1.0, (FRAMES, len(names), 2))
     np.savez(folder / "trot.npz", positions=joints, names=np.array(names))

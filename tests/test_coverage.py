@@ -204,7 +204,9 @@ def test_the_mirrored_animal_has_its_sides_exchanged() -> None:
 # Fitting.
 
 
-@pytest.mark.filterwarnings("ignore:.*expected degrees, not radians", "ignore:.*is off the midline")
+@pytest.mark.filterwarnings(
+    "ignore:.*expected degrees, not radians", "ignore:.*is off the midline", "ignore:.*lengths of all bones in one unit"
+)
 @settings(max_examples=60)
 @given(skeletons(max_joints=8), st.integers(0, 2**32), st.sampled_from([0.5, 0.9, 0.98, 1.0]), st.sampled_from([0, 5]))
 def test_fitted_ranges_hold_the_quantile_of_every_bone(
