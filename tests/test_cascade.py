@@ -429,7 +429,6 @@ def test_a_run_of_another_network_in_the_folder_is_refused(run, tmp_path):
 
 
 def test_models_older_than_the_cascade_are_what_they_were():
-    for name in ("dog", "quadruped"):
-        path = shipped_models()[name]
-        assert "network" not in path.with_suffix(".json").read_text().split('"config"')[1].split("}")[0]
-        assert load_model(name)[2]["config"]["network"] == "residual"
+    path = shipped_models()["quadruped"]
+    assert "network" not in path.with_suffix(".json").read_text().split('"config"')[1].split("}")[0]
+    assert load_model("quadruped")[2]["config"]["network"] == "residual"
