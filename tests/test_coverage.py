@@ -117,7 +117,7 @@ def at_a_pole(skeleton: Skeleton, joints: np.ndarray) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", ["quadruped", "dog", "human", "hand", "fly", "mouse"])
+@pytest.mark.parametrize("name", ["quadruped", "mammal", "dog", "human", "hand", "fly", "mouse"])
 def test_the_samples_of_a_shipped_skeleton_lie_inside_it(name: str) -> None:
     skeleton = load_skeleton(name)
     o = sample(skeleton, seed=1, start=0, stop=500, extras=("o_up",)).o_up.astype(np.float64)
@@ -582,7 +582,7 @@ def test_a_map_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(shipped_maps()))
 def test_a_shipped_map_names_every_joint_of_its_skeleton(name: str) -> None:
     joint_map = load_map(name)
-    owners = {"dog": ("quadruped", "dog"), "mouse22": ("mouse",), "hand": ("hand",)}
+    owners = {"dog": ("quadruped", "mammal", "dog"), "mouse22": ("mouse",), "hand": ("hand",)}
     for skeleton in owners.get(name.split("-")[0], ("human",)):
         assert set(joint_map.joints) | set(joint_map.absent) == set(load_skeleton(skeleton).joints)
 

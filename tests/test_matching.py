@@ -18,7 +18,7 @@ SAMPLES = DATA / "format_samples"
 real = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no real keypoint files beside the checkout (POSESYNTH_DATA)")
 
 QUADRUPED = load_skeleton("quadruped")
-SHIPPED = ("quadruped", "dog", "human", "hand", "fly", "mouse")
+SHIPPED = ("quadruped", "mammal", "dog", "human", "hand", "fly", "mouse")
 LEGS = tuple(f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "elbow", "front_paw"))
 FULL = ("snout", "withers", "tailbase", *LEGS, *(f"{s}_{p}" for s in ("left", "right") for p in ("hip", "knee")))
 

@@ -37,6 +37,7 @@ GOLDEN = {
     "fly": "5526e5623479a193b4a6802ca1e6d235dcaaadc0fbdf89d8aaa7812cf0d16373",
     "hand": "6d7c1aa9e556a04a0b0517a7a939feadeb6744c172d2107fbee49cbce74efaaf",
     "human": "d07edff80ea7f82c70c9fbfa13460072c1ded26190eeba0d834ba3ac781ca695",
+    "mammal": "c59f45402444151eda1aa110f4f1b276f1b7d40d6d799e52cacccc515d783d8c",
     "mouse": "40054b646460d23fde3e1cd517b626ce1cc163f4c199f7933182c32a2bf30f5b",
     "quadruped": "5daae63409239966d0a0807588662b4ba7451ff9c090e94c9d6645ed31429e69",
     "every_dependence": "764554da4a08fec13a4a29c37fdf6cfd744d90b6b6ddd76e30bdc32618e84edc",

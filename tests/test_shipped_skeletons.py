@@ -13,7 +13,7 @@ from posesynth.schema import parse_skeleton
 from posesynth.skeleton import Skeleton, builtin_skeletons, load_skeleton
 
 FOLDER = Path(__file__).resolve().parents[1] / "skeletons"
-SHIPPED = ("quadruped", "dog", "human", "hand", "fly", "mouse")
+SHIPPED = ("quadruped", "mammal", "dog", "human", "hand", "fly", "mouse")
 
 QUADRUPED = (
     "neck head pelvis tail "
@@ -23,6 +23,7 @@ QUADRUPED = (
 LEG = ("coxa", "trochanter", "knee", "ankle", "claw")
 JOINTS = {
     "quadruped": QUADRUPED,
+    "mammal": QUADRUPED,
     "dog": QUADRUPED,
     "human": "hip right_hip right_knee right_foot left_hip left_knee left_foot spine thorax neck head "
     "left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist",
@@ -37,6 +38,7 @@ JOINTS = {
 }
 PARENTS = {
     "quadruped": [-1, 0, 0, 2, 0, 4, 5, 0, 7, 8, 2, 10, 11, 2, 13, 14],
+    "mammal": [-1, 0, 0, 2, 0, 4, 5, 0, 7, 8, 2, 10, 11, 2, 13, 14],
     "dog": [-1, 0, 0, 2, 0, 4, 5, 0, 7, 8, 2, 10, 11, 2, 13, 14],
     "human": [-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15],
     "hand": [-1, *(0 if j == 0 else 4 * f + j for f in range(5) for j in range(4))],
@@ -52,6 +54,7 @@ LIMBS_OF_A_QUADRUPED = {
 }  # fmt: skip
 FACING = {
     "quadruped": LIMBS_OF_A_QUADRUPED,
+    "mammal": LIMBS_OF_A_QUADRUPED,
     "dog": LIMBS_OF_A_QUADRUPED,
     "human": {
         "*_hip": "out", "*_knee": "-z", "*_foot": "-z", "spine": "+z", "thorax": "+z", "neck": "+z -y", "head": "+z",
@@ -208,6 +211,8 @@ def test_quadruped_keeps_the_sampling_of_the_paper() -> None:
 @pytest.mark.parametrize(
     ("name", "upper", "lower", "side"),
     [
+        ("mammal", "elbow", "front_paw", -1),
+        ("mammal", "knee", "hind_paw", 1),
         ("dog", "elbow", "front_paw", -1),
         ("dog", "knee", "hind_paw", 1),
         ("human", "knee", "foot", 1),
@@ -223,7 +228,7 @@ def test_no_limb_bends_the_wrong_way(name: str, upper: str, lower: str, side: in
 
 
 def test_hips_and_shoulders_are_always_on_their_own_side() -> None:
-    for name, joints in (("quadruped", ("hip", "shoulder")), ("dog", ("hip", "shoulder")), ("human", ("hip",))):
+    for name, joints in (("quadruped", ("hip", "shoulder")), ("mammal", ("hip", "shoulder")), ("dog", ("hip", "shoulder")), ("human", ("hip",))):
         direction = bones(load(name))
         for joint in joints:
             assert (direction[f"left_{joint}"][:, 0] > 0).all()
