@@ -290,7 +290,15 @@ def test_a_picture_goes_where_a_link_leads_and_into_a_device(run, tmp_path):
 def test_skeletons_lists_what_ships(run):
     code, out, _ = run("skeletons")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["dog", "fly", "hand", "human", "mammal", "mouse", "quadruped"]
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "dog",
+        "fly",
+        "hand",
+        "human",
+        "mammal",
+        "mouse",
+        "quadruped",
+    ]
 
 
 @pytest.mark.parametrize(("redirection", "code"), [(">&-", 0), ("2>&-", 0), (">/dev/full", 2)])

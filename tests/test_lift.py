@@ -64,7 +64,9 @@ def test_shipped_models_know_their_skeleton(model: Lifter) -> None:
     bones = poses.p3d[:, 1:] - poses.p3d[:, model.skeleton.parents[1:]]
     true = batch.p3d[:, 1:] - batch.p3d[:, model.skeleton.parents[1:]]  # type: ignore[index]
     cosine = (bones * true).sum(-1) / (np.linalg.norm(bones, axis=-1) * np.linalg.norm(true, axis=-1))
-    assert np.nanmean(cosine) > {"dog": 0.95, "hand": 0.95, "human": 0.95, "mammal": 0.95, "quadruped": 0.935}[model.name]
+    assert (
+        np.nanmean(cosine) > {"dog": 0.95, "hand": 0.95, "human": 0.95, "mammal": 0.95, "quadruped": 0.935}[model.name]
+    )
     pairs = np.array(model.skeleton.symmetric, int).reshape(-1, 2)
     unlike = poses.o[:, pairs[:, 0], 0] - poses.o[:, pairs[:, 1], 0]
     assert np.square(unlike).sum() <= {"human": 0.005}.get(model.name, 0.002) * unlike.size

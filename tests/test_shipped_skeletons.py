@@ -228,7 +228,12 @@ def test_no_limb_bends_the_wrong_way(name: str, upper: str, lower: str, side: in
 
 
 def test_hips_and_shoulders_are_always_on_their_own_side() -> None:
-    for name, joints in (("quadruped", ("hip", "shoulder")), ("mammal", ("hip", "shoulder")), ("dog", ("hip", "shoulder")), ("human", ("hip",))):
+    for name, joints in (
+        ("quadruped", ("hip", "shoulder")),
+        ("mammal", ("hip", "shoulder")),
+        ("dog", ("hip", "shoulder")),
+        ("human", ("hip",)),
+    ):
         direction = bones(load(name))
         for joint in joints:
             assert (direction[f"left_{joint}"][:, 0] > 0).all()
