@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from lifter import landmark_metrics as metrics
 from lifter.data.images import ImageSet, load_image_set
 from lifter.data.images.lsp import LSP_JOINTS
+from lifter.data.images.onto_skeleton import joints_of_set
 from lifter.data.keypoints import Keypoints, load_keypoints
 from lifter.data.matching import same_joints
 from lifter.text_table import aligned
@@ -151,7 +152,7 @@ def read_predictions(path: str, image_set: ImageSet, protocol: Protocol) -> tupl
     predicted in it, those whose mean distance is least belong together, the nearest pair first.
     """
     found = load_keypoints(path)
-    matched = same_joints(found.names, image_set.names)
+    matched = joints_of_set(found.names, image_set)
     head = [name for name in found.names if name.lower() == "head"]  # what many call LSP's head top
     if "head_top" in image_set.names and head:
         matched.setdefault("head_top", head[0])

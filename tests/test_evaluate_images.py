@@ -14,8 +14,10 @@ from lifter import landmark_metrics as metrics
 from lifter.cli import main
 from lifter.data.images import Annotation, ImageSet, load_image_set
 from lifter.data.images.lsp import LSP_JOINTS
+from lifter.data.images.onto_skeleton import joints_of_set, onto_skeleton
 from lifter.evaluate_images import evaluate_images, evaluate_landmarks, read_predictions
 from posesynth.errors import InputError
+from posesynth.skeleton import load_skeleton
 
 # One person in LSP's order; left shoulder (40, 20) to right hip (10, 60) is 50 pixels, so that near is 10.
 LEGS = [(10, 120), (10, 90), (10, 60), (40, 60), (40, 90), (40, 120)]
@@ -250,6 +252,39 @@ def write_csv(path: Path, frames: list[str], poses: np.ndarray, names: tuple[str
         lines.append(f"{frame}," + ",".join("" if np.isnan(v) else repr(float(v)) for v in pose.reshape(-1)))
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def test_poses_of_human_are_scored_as_the_joints_that_lsp_means(tmp_path: Path) -> None:
+    """LSP's neck is Human3.6M's thorax, whose own neck is the nose; its ankles are the feet there."""
+    human, lsp = load_skeleton("human"), lsp_set(np.stack([PERSON, PERSON + 3]))
+    poses, _, _ = onto_skeleton(lsp, human)
+    poses[:, human.joints.index("neck")] = 1000, 1000
+    poses[:, human.joints.index("spine")] = 1000, 1000
+    path = write_csv(tmp_path / "p.csv", ["im0001.jpg", "im0002.jpg"], poses, human.joints)
+    found, joints = read_predictions(str(path), lsp, "lsp")
+    assert joints == LSP_JOINTS
+    np.testing.assert_array_equal(found, np.stack([PERSON, PERSON + 3]))
+    assert evaluate_landmarks(lsp, found, "lsp", "mine", joints).mean == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "expected"),
+    [
+        ("COCO", ("nose", "left_ankle"), {"nose": "neck", "left_ankle": "left_foot"}),
+        (
+            "PoseTrack18",
+            ("nose", "head_bottom", "head_top"),
+            {"nose": "neck", "head_bottom": "thorax", "head_top": "head"},
+        ),
+        ("MPII", ("r_ankle", "thorax", "head_top"), {"r_ankle": "right_foot", "thorax": "thorax"}),
+    ],
+)
+def test_joints_of_human_have_a_name_in_every_set_of_people(
+    kind: str, names: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    of_people = ImageSet(names, (), kind, "people")
+    found = joints_of_set(load_skeleton("human").joints, of_people)
+    assert {name: found[name] for name in expected} == expected
 
 
 def test_frames_are_matched_by_the_images_names_in_any_order(tmp_path: Path) -> None:

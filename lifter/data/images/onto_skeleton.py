@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.data.images.image_set import ImageSet
-from lifter.data.matching import Joints, KeypointMap, bind, guess_map, load_keypoint_map
+from lifter.data.matching import Joints, KeypointMap, bind, guess_map, load_keypoint_map, same_joints
 from lifter.data.track import Keypoints
 from posesynth.errors import InputError
-from posesynth.skeleton import Skeleton
+from posesynth.skeleton import Skeleton, load_skeleton
 
 # Where a name misleads: Human3.6M's neck is in front of the neck; what LSP calls neck is its thorax.
 _KNOWN: dict[tuple[str, str], tuple[Joints, tuple[str, ...]]] = {
@@ -15,6 +15,9 @@ _KNOWN: dict[tuple[str, str], tuple[Joints, tuple[str, ...]]] = {
     ("LSP-extended", "human"): ({"thorax": ("neck",)}, ("neck", "spine")),
     ("PoseTrack18", "human"): ({"thorax": ("head_bottom",), "head": ("head_top",)}, ("neck", "spine")),
 }
+
+# What Human3.6M's names mean to everybody else.
+_HUMAN = {"neck": "nose", "left_foot": "left_ankle", "right_foot": "right_ankle"}
 
 
 def as_keypoints(image_set: ImageSet) -> Keypoints:
@@ -47,3 +50,13 @@ def onto_skeleton(
     points = bind(keypoints, matched, 0.0)[:, 0] * (1, -1)
     visible = np.asarray(np.isfinite(bind(keypoints, matched, 0.5)[:, 0]).all(axis=-1))
     return points, visible, matched
+
+
+def joints_of_set(names: tuple[str, ...], image_set: ImageSet) -> dict[str, str]:
+    """Joint of the set -> the one of `names` that means the same: `names` of any file, or those of `human`."""
+    if names != load_skeleton("human").joints:
+        return same_joints(names, image_set.names)
+    meant = {_HUMAN.get(name, name): name for name in names}
+    found = {joint: meant[name] for joint, name in same_joints(tuple(meant), image_set.names).items()}
+    known, _ = _KNOWN.get((image_set.kind, "human"), ({}, ()))
+    return found | {keypoints[0]: joint for joint, keypoints in known.items()}
