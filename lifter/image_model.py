@@ -106,10 +106,14 @@ def save_images(
     net: ImageNetworks,
     skeleton: Skeleton,
     config: ImageConfig,
+    labelled: tuple[str, ...],
     validation: Mapping[str, float],
     begun_with: str | None,
 ) -> None:
-    """Write what there is of the networks after a stage; weights as float16, batch-norm statistics as float32."""
+    """Write what there is of the networks after a stage; weights as float16, batch-norm statistics as float32.
+
+    labelled: the joints that were known in any of the stage's images; nothing trained the others' heatmaps.
+    """
     parameters = dict(net.named_parameters())
     tensors = {}
     for name, tensor in net.until(config.stage).items():
@@ -120,6 +124,7 @@ def save_images(
         "skeleton": skeleton.text,
         "sampling": plain_json(skeleton.sampling.values()),
         "joints": list(skeleton.joints),
+        "labelled": list(labelled),
         "config": config.values(),
         "trained_parameters": sum(p.numel() for p in trained_parameters(net, config.stage, config.transfer).values()),
         "validation": dict(validation),
@@ -141,6 +146,9 @@ def load_images(model: str | os.PathLike[str]) -> tuple[ImageNetworks, Skeleton,
         )
     config = _config_of(facts.get("config"), path)
     skeleton = skeleton_of(facts.get("skeleton"), facts.get("sampling"), path)
+    facts.setdefault("labelled", list(skeleton.joints))  # runs of before it was written down
+    if not isinstance(facts["labelled"], list) or not all(joint in skeleton.joints for joint in facts["labelled"]):
+        raise InputError(f"{path}: labelled: is not a list of the skeleton's joints")
     net = ImageNetworks(config, len(skeleton.joints))
     expected = {name: tensor.shape for name, tensor in net.until(config.stage).items()}
     if {name: tensor.shape for name, tensor in tensors.items()} != expected:

@@ -33,9 +33,10 @@ Crops = tuple[NDArray[np.uint8], NDArray[np.float64]]
 class Predicted:
     """What was found in B images, K joints each.
 
-    landmarks: (B, K, 2) float64, x right, y down, in pixels of each whole image, (0, 0) its upper left corner.
-    confidence: (B, K) float32 in (0, 1), the heat of the joint's heatmap at its maximum as training draws it, 1 at the
-    joint itself.  poses: lifted from the landmarks with enough confidence; NaN where fewer than three have it.
+    landmarks: (B, K, 2) float64, x right, y down, in pixels of each whole image, (0, 0) its upper left corner; NaN for
+    joints that no image of the training labelled.  confidence: (B, K) float32 in (0, 1), the heat of the joint's
+    heatmap at its maximum as training draws it, 1 at the joint itself; 0 for those.  poses: lifted from the landmarks
+    with enough confidence; NaN where fewer than three have it.
     """
 
     landmarks: NDArray[np.float64]
@@ -47,12 +48,21 @@ class ImageModel:
     """Trained image networks and a lifter for what they find.
 
     skeleton: whose joints, in that order.  config: of the networks' last stage.  name: of their run.  by_nms: whether
-    landmarks are those of the last module; they are the heatmaps' maxima where it is not trained.
+    landmarks are those of the last module; they are the heatmaps' maxima where it is not trained.  unlabelled: joints
+    that no image of the training labelled, which are left to the lifter.
     """
 
     def __init__(
-        self, net: ImageNetworks, skeleton: Skeleton, config: ImageConfig, lifter: Lifter, name: str, device: str
+        self,
+        net: ImageNetworks,
+        skeleton: Skeleton,
+        config: ImageConfig,
+        labelled: Sequence[str],
+        lifter: Lifter,
+        name: str,
+        device: str,
     ) -> None:
+        self.unlabelled = tuple(joint for joint in skeleton.joints if joint not in labelled)
         self.skeleton, self.config, self.lifter, self.name = skeleton, config, lifter, name
         self.by_nms = config.stage == "nms"
         self._device = torch.device(device)
@@ -104,14 +114,24 @@ class ImageModel:
             landmarks.append(found.double().cpu().numpy())
             confidence.append(sure.float().cpu().numpy())
         inside = np.concatenate(landmarks) * self.config.size
-        placed = [taken_back(affine, points) for affine, points in zip(crops[1], inside, strict=True)]
-        return np.stack(placed), np.concatenate(confidence)
+        placed = np.stack([taken_back(affine, points) for affine, points in zip(crops[1], inside, strict=True)])
+        heat = np.concatenate(confidence)
+        unlabelled = [self.skeleton.joints.index(joint) for joint in self.unlabelled]
+        placed[:, unlabelled], heat[:, unlabelled] = np.nan, 0
+        return placed, heat
 
     def lift(self, landmarks: ArrayLike, confidence: ArrayLike, min_confidence: float = MIN_CONFIDENCE) -> Poses:
         """The 3D poses of landmarks (B, K, 2) in pixels, y down, with a confidence (B, K)."""
         if not 0 <= min_confidence <= 1:
             raise InputError(f"min_confidence: is {shown(min_confidence)}; expected 0 to 1")
-        if min_confidence > 0 and self.lifter.facts["config"]["output"] == "angles":
+        takes_whole_poses = self.lifter.facts["config"]["output"] == "angles"
+        if takes_whole_poses and self.unlabelled:
+            some = ", ".join(self.unlabelled[:5])
+            raise InputError(
+                f"--lifter: {self.lifter.name} takes whole poses alone, but no image of {self.name} labelled {some}; "
+                "expected another lifter"
+            )
+        if takes_whole_poses and min_confidence > 0:
             whole = f"{self.lifter.name} was trained by the paper's recipe on whole poses, and takes no others"
             raise InputError(f"min_confidence: is {min_confidence:g}, but {whole}; expected 0, or another lifter")
         return self.lifter.lift(np.asarray(landmarks) * (1, -1), np.asarray(confidence) >= min_confidence)
@@ -133,11 +153,12 @@ def load_image_model(
     not done, or of another skeleton.
     """
     where = _last_stage(os.fspath(model))
-    net, skeleton, config, _ = load_images(where)
+    net, skeleton, config, facts = load_images(where)
     if config.stage not in ("landmarks", "nms"):
         raise InputError(f"{where}: is of stage {config.stage}; expected landmarks or nms, which find joints")
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return ImageModel(net, skeleton, config, _lifter_for(skeleton, lifter), _name(os.fspath(model)), chosen)
+    name, labelled = _name(os.fspath(model)), facts["labelled"]
+    return ImageModel(net, skeleton, config, labelled, _lifter_for(skeleton, lifter), name, chosen)
 
 
 def _last_stage(model: str) -> str:

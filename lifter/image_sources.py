@@ -60,10 +60,14 @@ class Images:
 
 
 class ImageSource(Protocol):
-    """Images for training.  `name` says which; `facts`, digests and versions, change when they do."""
+    """Images for training.  `name` says which; `facts`, digests and versions, change when they do.
+
+    labelled: the skeleton's joints that are known in any of the images that are trained on.
+    """
 
     name: str
     facts: Mapping[str, str]
+    labelled: tuple[str, ...]
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
         """The batches of steps step..steps-1, for this rank."""
@@ -93,6 +97,7 @@ class RenderedImages:
             "image_version": str(IMAGE_VERSION),
             "stream_version": str(STREAM_VERSION),
         }
+        self.labelled = skeleton.joints
         self._skeleton, self._seed, self._size, self._labels = skeleton, config.seed, config.size, config.labels
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
@@ -160,6 +165,8 @@ class StoredImages:
         if config.labels:
             self._trained = self._trained[: config.labels]
         self.facts: Mapping[str, str] = {"images_digest": _digest(found, there, self._points)}
+        known = np.isfinite(self._points[self._trained]).all(-1).any(0)
+        self.labelled = tuple(joint for joint, is_known in zip(skeleton.joints, known, strict=True) if is_known)
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
         """See `ImageSource`."""

@@ -43,9 +43,9 @@ THRESHOLDS = (0.05, 0.1)  # of PCK, as shares of the body's longer side
 class ImageStep:
     """The networks of all stages, the optimiser of one, and what a batch does to them; a `lifter.learner.Learner`.
 
-    init: the run of the stage before; None for the first.  validation: images that are never trained on.  images: the
-    facts of their source.  kept: how many steps' losses are held before `read` must be called.  Raises InputError where
-    `init` is of another network.
+    init: the run of the stage before; None for the first.  validation: images that are never trained on.  images,
+    labelled: facts and joints of their source.  kept: how many steps' losses are held before `read` must be called.
+    Raises InputError where `init` is of another network.
     """
 
     def __init__(
@@ -56,8 +56,10 @@ class ImageStep:
         init: str | None,
         validation: Images,
         images: Mapping[str, str],
+        labelled: tuple[str, ...],
         kept: int,
     ) -> None:
+        self._labelled = labelled
         self.config, self._skeleton, self._fabric, self._validation = config, skeleton, fabric, validation
         self.device = fabric.device
         self.losses = (LOSS[config.stage],)
@@ -142,7 +144,7 @@ class ImageStep:
         """Write all networks that are trained by now.  RuntimeError where a frozen one has changed."""
         if digest_of(self._frozen()) != self.frozen_digest:
             raise RuntimeError(f"stage {self.config.stage}: weights that are frozen have changed")
-        save_images(path, self.net, self._skeleton, self.config, validation, self.begun_with)
+        save_images(path, self.net, self._skeleton, self.config, self._labelled, validation, self.begun_with)
 
     def _tensors(self) -> dict[str, Tensor]:
         own = {f"network.{name}": tensor for name, tensor in self._own().items()}

@@ -47,7 +47,7 @@ def train_stage(
 
     def learner() -> ImageStep:
         held_out = images.validation(VALIDATION_IMAGES)
-        return ImageStep(fabric, skeleton, config, init, held_out, images.facts, LOG_EVERY)
+        return ImageStep(fabric, skeleton, config, init, held_out, images.facts, images.labelled, LOG_EVERY)
 
     folder = os.path.join(out, config.stage)
     make_folder(os.fspath(out))

@@ -87,7 +87,7 @@ def find_track(
         if progress is not None:
             progress("found", found.count)
     landmarks, confidence = found.arrays()
-    looked = np.isfinite(landmarks).all(axis=(2, 3))
+    looked = np.isfinite(confidence).all(axis=2)
     poses = model.lift(landmarks[looked], confidence[looked], min_confidence)
     p3d, sure = np.full((*landmarks.shape[:3], 3), np.nan, np.float32), np.full_like(confidence, np.nan)
     p3d[looked] = poses.p3d
@@ -118,10 +118,14 @@ def describe(
 ) -> list[str]:
     """What `predict` did, as lines for people."""
     kind = "frames" if frames.is_video else "images"
-    looked: NDArray[np.bool_] = np.asarray(np.isfinite(track.p2d).all(axis=(2, 3)))
+    looked: NDArray[np.bool_] = np.asarray(np.isfinite(track.p2d).any(axis=(2, 3)))
     lifted = int(np.isfinite(track.p3d).all(axis=(2, 3)).sum())
     way = "its nms module" if model.by_nms else "the maxima of its heatmaps"
     lines = [f"2D by {model.name}, {way}; 3D by {model.lifter.name}"]
+    if model.unlabelled:
+        lines.append(
+            f"no image of its training labelled {', '.join(model.unlabelled)}: where they are is the lifter's guess"
+        )
     if boxes is None:
         lines.append(f"each of the {len(looked)} {kind} was taken whole, as no box was given (--box, --boxes)")
     if lacking := int((~looked.any(axis=1)).sum()):

@@ -149,7 +149,7 @@ def learner(stage: str, whole: Path, **values: Any) -> ImageStep:
     config = TINY.with_values(stage=stage, **values)
     init = image_training.before(config, whole)
     fabric = training.new_fabric(config)
-    return ImageStep(fabric, QUADRUPED, config, init, source().validation(4), source().facts, 4)
+    return ImageStep(fabric, QUADRUPED, config, init, source().validation(4), source().facts, QUADRUPED.joints, 4)
 
 
 @pytest.mark.parametrize("transfer", ["tuned", "scratch"])

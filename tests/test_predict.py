@@ -14,8 +14,11 @@ pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
 
+from image_folders import TINY, annotated  # noqa: E402
+
 import lifter  # noqa: E402
 import posesynth  # noqa: E402
+from lifter.checkpoint import load_weights, save_tensors  # noqa: E402
 from lifter.cli import main  # noqa: E402
 from lifter.data.images import load_image  # noqa: E402
 from lifter.data.images.boxes import load_boxes  # noqa: E402
@@ -25,6 +28,7 @@ from lifter.data.keypoints import load_keypoints  # noqa: E402
 from lifter.data.poses import read_poses  # noqa: E402
 from lifter.heatmaps import argmax, gaussians  # noqa: E402
 from lifter.image_pipeline import BATCH, ImageModel, load_image_model  # noqa: E402
+from lifter.image_training import train_stage  # noqa: E402
 from lifter.predict import find_track, pictures_of, predict  # noqa: E402
 from posesynth.errors import InputError  # noqa: E402
 from posesynth.render import render  # noqa: E402
@@ -97,6 +101,45 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert lines[0].startswith("error: ")
     assert len(lines[0]) <= 310
     return lines[0]
+
+
+# --- joints that no image labelled
+
+
+@pytest.fixture(scope="module")
+def tailless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Networks taught by a set whose labels have no tail."""
+    folder = tmp_path_factory.mktemp("tailless")
+    labels = annotated(folder / "set", np.random.default_rng(0))
+    train_stage(TINY.with_values(stage="landmarks", transfer="scratch", images=str(labels)), folder / "run")
+    return folder / "run"
+
+
+def test_a_joint_that_no_image_labelled_is_not_found_but_lifted(tailless, photos, tmp_path, capsys):
+    assert run("predict", photos, "--model", tailless, "--min-confidence", 0, "--out", tmp_path / "out") == 0
+    assert "no image of its training labelled tail" in capsys.readouterr().out
+    track = read_poses(str(tmp_path / "out" / "poses.h5"))
+    tail = track.joints.index("tail")
+    unseen = np.isnan(track.p2d).any(axis=(0, 1, 3))
+    assert unseen.tolist() == [joint == "tail" for joint in track.joints]
+    assert (track.p2d_confidence[:, :, tail] == 0).all()
+    assert np.isfinite(track.p3d).all()
+    assert len(list((tmp_path / "out" / "pictures").rglob("*.jpg"))) == 3
+
+
+def test_what_was_labelled_is_of_the_skeletons_joints_or_refused(tailless, tmp_path):
+    tensors, facts = load_weights(str(tailless / "landmarks" / "model.safetensors"))
+    for labelled in (["wing"], "tail", 3, [["tail"]]):
+        save_tensors(tmp_path / "model.safetensors", tensors, {**facts, "labelled": labelled})
+        with pytest.raises(InputError, match="labelled: is not a list of the skeleton's joints"):
+            load_image_model(tmp_path)
+
+
+def test_a_lifter_of_whole_poses_is_refused_where_a_joint_is_never_found(tailless, monkeypatch):
+    model = load_image_model(tailless)
+    monkeypatch.setitem(model.lifter.facts, "config", {**model.lifter.facts["config"], "output": "angles"})
+    with pytest.raises(InputError, match="takes whole poses alone, but no image of run labelled tail"):
+        model.lift(np.empty((0, JOINTS, 2)), np.empty((0, JOINTS)), 0)
 
 
 # --- places

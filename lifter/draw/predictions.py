@@ -151,8 +151,9 @@ class Photo(Drawing):
         left, top, right, bottom = region
         axis.set(xlim=(left, right), ylim=(-bottom, -top))
         super().__init__(axis, body)
-        whole = track.p2d[np.isfinite(track.p2d).all(axis=(-2, -1))]  # (n, N, 2)
-        size = float(np.median(np.ptp(whole, axis=1).max(axis=1))) if len(whole) else 0.0
+        found = track.p2d[np.isfinite(track.p2d).any(axis=(-2, -1))]  # (n, N, 2)
+        extent = np.nanmax(found, axis=1) - np.nanmin(found, axis=1)
+        size = float(np.median(extent.max(axis=1))) if len(found) else 0.0
         self.thickness *= float(np.clip(1.6 * size / max(right - left, bottom - top), 0.4, 1))
         self.region = region
         self.picture: Any = None

@@ -40,12 +40,13 @@ def stage_picture(run: str | os.PathLike[str], out: str | os.PathLike[str]) -> N
 
     Raises InputError where the run cannot be read or `out` not written.
     """
-    net, skeleton, config, _ = load_images(run)
+    net, skeleton, config, facts = load_images(run)
     given = source_of(config, skeleton).validation(SHOWN)
     originals = given.image.permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         if config.stage in ("landmarks", "nms"):
-            rows = _landmark_rows(net, given, originals, config.stage)
+            labelled = torch.tensor([joint in facts["labelled"] for joint in skeleton.joints])
+            rows = _landmark_rows(net, given, originals, config.stage, labelled)
         else:
             rows = _reconstruction_rows(net, originals, config.stage)
     _draw(rows, skeleton, Path(out))
@@ -58,20 +59,26 @@ def _reconstruction_rows(net: ImageNetworks, originals: torch.Tensor, stage: str
     return rows
 
 
-def _landmark_rows(net: ImageNetworks, given: Images, originals: torch.Tensor, stage: str) -> list[Row]:
+def _landmark_rows(
+    net: ImageNetworks, given: Images, originals: torch.Tensor, stage: str, labelled: torch.Tensor
+) -> list[Row]:
+    def of_labelled(points: torch.Tensor) -> Pixels:
+        return np.asarray(torch.where(labelled[:, None], points, torch.nan).numpy())
+
     logits = net.logits(originals)
     heat = net.heat(logits)
-    hottest = (heat / heat.amax((2, 3), keepdim=True).clamp(min=1e-6)).amax(1, keepdim=True)
+    learned = heat[:, labelled]
+    hottest = (learned / learned.amax((2, 3), keepdim=True).clamp(min=1e-6)).amax(1, keepdim=True)
     flame = torch.cat([hottest, hottest.square(), torch.zeros_like(hottest)], dim=1)
     over = 0.45 * originals.mean(1, keepdim=True) * (1 - hottest) + flame * hottest
     plain = _pixels(originals)
     rows = [
         ("true joints", plain, given.landmarks.numpy()),
         ("heatmaps of all joints, each by its own maximum", _pixels(over), None),
-        ("their maxima", plain, argmax(logits).numpy()),
+        ("their maxima", plain, of_labelled(argmax(logits))),
     ]
     if stage == "nms":
-        rows.append(("nms module", plain, net.nms(originals, heat).numpy()))
+        rows.append(("nms module", plain, of_labelled(net.nms(originals, heat))))
     return rows
 
 

@@ -72,7 +72,7 @@ def images() -> None:
             config = PRESETS[preset]["nms"]
             net = ImageNetworks(config, len(skeleton.joints)).eval()
             device = "cuda" if torch.cuda.is_available() else "cpu"
-            model = ImageModel(net, skeleton, config, lifter.load("quadruped"), preset, device)
+            model = ImageModel(net, skeleton, config, skeleton.joints, lifter.load("quadruped"), preset, device)
             find_track(model, frames)
             with clocked(model) as spent:
                 begin = time.perf_counter()
