@@ -2,7 +2,7 @@
 
 The whole of it::
 
-    model = lifter.load("quadruped")
+    model = lifter.load("mammal")
     poses = model.lift(p2d)  # (B, N, 2), x right, z up, any unit -> poses.p3d (B, N, 3), poses.o (B, E, 3)
 
 And from images::

@@ -17,6 +17,10 @@ from lifter.run_config import PRECISIONS, RunConfig
 from posesynth.command_line import Commands, Size, run_command
 from posesynth.errors import InputError
 
+MODEL = click.option(
+    "--model", default="mammal", show_default=True, help="A shipped model, a run, or a .safetensors file."
+)
+
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
@@ -90,7 +94,7 @@ def train_images(stage: str, preset: str, config_file: str | None, out: str, ten
 
 @lifter.command()
 @click.argument("keypoints", metavar="KEYPOINTS")
-@click.option("--model", default="quadruped", show_default=True, help="A shipped model, a run, or a .safetensors file.")
+@MODEL
 @click.option("--map", "keypoint_map", metavar="FILE", help="A YAML that says which keypoint is which joint.")
 @click.option(
     "--min-confidence", type=float, default=0.6, show_default=True, help="Keypoints below it are not believed."
@@ -112,7 +116,7 @@ def lift(keypoints: str, model: str, keypoint_map: str | None, min_confidence: f
         raise InputError(f"{keypoints}: no pose can be lifted: {few}; expected more, or a lower --min-confidence")
     write_poses(out, track)
     some = f" of {len(track.individuals)} individuals" if len(track.individuals) > 1 else ""
-    print(f"{out}: {lifted} poses lifted in {len(track.frames)} frames{some}, lengths in units of the longest edge")
+    print(f"{out}: {lifted} poses in {len(track.frames)} frames{some} by {model}, lengths in units of the longest edge")
     if lifted < every:
         print(f"not lifted: {few}")
 
@@ -136,7 +140,7 @@ def predict(images: tuple[str, ...], out: str, **options: Any) -> None:
 @click.option("--protocol", metavar="NAME", help="A published one, on --data: h36m-p1, h36m-p2 or 3dhp.")
 @click.option("--data", metavar="FOLDER", help="Where the protocol's files are.")
 @click.option("--detections", metavar="FILE", help="A detector's 2D for h36m, in place of the true 2D.")
-@click.option("--model", default="quadruped", show_default=True, help="A shipped model, a run, or a .safetensors file.")
+@MODEL
 @click.option("--map", "joint_map", metavar="NAME|FILE", help="A joint map, as for posesynth coverage.")
 @click.option(
     "--views",
@@ -241,10 +245,8 @@ def models() -> None:
     from lifter.model_file import load_model, shipped_models
 
     for name in shipped_models():
-        _, skeleton, facts = load_model(name)
-        print(
-            f"{name}: {len(skeleton.joints)} joints, {facts['samples']:,} samples, {facts['config']['output']} output"
-        )
+        _, skeleton, _ = load_model(name)
+        print(f"{name}: {skeleton.description}")
 
 
 def _predict(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import DATA, real
 
 import posesynth
 from posesynth import InputError, load_skeleton, sample
@@ -165,13 +166,9 @@ def test_more_poses_than_a_set_can_carry_are_refused(monkeypatch: pytest.MonkeyP
         evolve(HUMAN, drawn_motion(), STILL)
 
 
-@pytest.mark.parametrize("folder", ["human_cmu_bvh"])
-def test_real_walks_evolve(folder: str) -> None:
-    from test_motion import DATA
-
-    clips = sorted((DATA / folder).glob("*.bvh"))
-    if not clips:
-        pytest.skip("no real clips beside the checkout (POSESYNTH_DATA)")
+@real
+def test_real_walks_evolve() -> None:
+    clips = sorted((DATA / "human_cmu_bvh").glob("*.bvh"))
     evolved = evolve(HUMAN, [load_motion(path) for path in clips], load_map("human-cmu-bvh", HUMAN), target=3000)
     assert evolved.initial + evolved.outside == evolved.frames == sum(s.frames for s in evolved.ancestry.sources)
     assert evolved.initial > 0.8 * evolved.frames

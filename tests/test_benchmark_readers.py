@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from real_data import DATA, real
 from scipy.io import savemat
 
 from lifter.data.benchmarks import load_benchmark
@@ -25,8 +26,6 @@ from tests.benchmark_contract import BenchmarkContract, Poses, refused
 from tests.matlab_values import cells
 
 Array = np.ndarray
-DATA = Path(os.environ.get("POSESYNTH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-real = pytest.mark.skipif(not DATA.is_dir(), reason="no real samples beside the checkout (POSESYNTH_DATA)")
 
 
 def seen(seed: int, frames: int, joints: int, away: float = 5000, size: float = 500) -> tuple[Array, Array]:

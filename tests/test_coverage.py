@@ -1,7 +1,6 @@
 """Coverage: what poses drawn from a skeleton, turned, mirrored, damaged or real, must give."""
 
 import json
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from real_data import DATA, real
 from strategies import skeletons
 
 from posesynth import sample
@@ -27,8 +27,6 @@ from posesynth.motion import Motion, load_motion
 from posesynth.schema import parse_skeleton
 from posesynth.skeleton import Skeleton, load_skeleton
 
-DATA = Path(os.environ.get("POSESYNTH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-real = pytest.mark.skipif(not DATA.is_dir(), reason="no real clips beside the checkout (POSESYNTH_DATA)")
 AS_GIVEN = JointMap(up="z", forward="-y")  # the motion is in the upright axes already
 
 LEGS = """posesynth: 1

@@ -1,23 +1,18 @@
 """DeepMimic's clips: a small character turned by hand, the real walk and run, and bad files."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from real_data import DATA, real
 
 from posesynth.coverage import load_map, measure
 from posesynth.coverage.joint_map import bind
 from posesynth.errors import InputError
 from posesynth.motion import load_motion
 from posesynth.skeleton import load_skeleton
-
-DATA = (
-    Path(os.environ.get("POSESYNTH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "human_deepmimic"
-)
-real = pytest.mark.skipif(not DATA.is_dir(), reason="no real clips beside the checkout (POSESYNTH_DATA)")
 
 
 def joint(name: str, kind: str, parent: int, attach: tuple[float, float, float], **more: Any) -> dict[str, Any]:
@@ -142,7 +137,7 @@ def test_a_damaged_file_gives_one_line(text: str, expected: str, tmp_path: Path)
 @real
 @pytest.mark.parametrize(("clip", "frames", "speed"), [("walk", 39, 0.9), ("run", 25, 2.5)])
 def test_the_real_clips_go_where_they_face(clip: str, frames: int, speed: float) -> None:
-    motion = load_motion(DATA / f"humanoid3d_{clip}.txt")
+    motion = load_motion(DATA / f"human_deepmimic/humanoid3d_{clip}.txt")
     assert motion.positions.shape == (frames, 15, 3)
     assert motion.fps is not None
     root = motion.positions[:, motion.names.index("root")]
@@ -158,6 +153,6 @@ def test_the_real_clips_go_where_they_face(clip: str, frames: int, speed: float)
 @real
 def test_the_real_walk_lies_inside_the_ranges_of_a_person() -> None:
     joint_map = load_map("human-deepmimic")
-    motion = load_motion(DATA / "humanoid3d_walk.txt")
+    motion = load_motion(DATA / "human_deepmimic/humanoid3d_walk.txt")
     assert np.isfinite(bind(load_skeleton("human"), motion, joint_map)).all(2).sum(1).tolist() == [15] * 39
     assert measure(load_skeleton("human"), [motion], joint_map).inside == 1

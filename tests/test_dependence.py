@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import POSE, range_at, word
 from numpy.typing import NDArray
+from sampled_motion import sampled_motion
 from scipy.stats import kstest
 
-from posesynth import dependence, forward, sample
+from posesynth import dependence, sample
 from posesynth.cli import main
 from posesynth.conditional_ranges import range_left
 from posesynth.coverage import JointMap, closeness, learn
 from posesynth.coverage.angles import principal_angles
 from posesynth.errors import InputError
-from posesynth.motion import Motion
 from posesynth.schema import parse_skeleton
 from posesynth.schema_edits import with_examples, with_ranges
 from posesynth.skeleton import Skeleton
@@ -397,18 +397,12 @@ def test_usual_ranges_that_cannot_be_are_told(old: str, new: str, told: str) -> 
 # Learning them, and telling what that brings.
 
 
-def as_motion(skeleton: Skeleton, seed: int, count: int) -> Motion:
-    o_up = sample(skeleton, seed, 0, count, ("o_up",)).o_up
-    assert o_up is not None
-    return Motion(forward(o_up, skeleton).astype(np.float64), skeleton.joints)
-
-
 AHEAD = JointMap(forward="-y")  # the motion is in the upright axes already
 
 
 def test_learning_from_samples_gives_back_their_angles() -> None:
     legs = parse_skeleton(LEGS)
-    motion = as_motion(legs, 4, 40)
+    motion = sampled_motion(legs, 40, 4)
     text, poses, bones = learn(legs, [motion], AHEAD)
     assert (poses, bones) == (40, 5)
     again = parse_skeleton(text)
@@ -450,11 +444,11 @@ def test_decimals_do_not_keep_mirror_images_from_being_learned() -> None:
 
 def test_samples_are_near_themselves_and_a_narrow_set_is_far_from_few() -> None:
     legs = parse_skeleton(LEGS)
-    found = closeness(legs, [as_motion(legs, 0, 200)], AHEAD, samples=200, near=1)
+    found = closeness(legs, [sampled_motion(legs, 200, 0)], AHEAD, samples=200, near=1)
     assert (found.complete, found.far) == (1, 0)
     assert found.frame_median < 0.1
     narrow = learned(STRIDES)
-    wide, learned_ = (closeness(made, [as_motion(narrow, 9, 200)], AHEAD, samples=3000) for made in (legs, narrow))
+    wide, learned_ = (closeness(made, [sampled_motion(narrow, 200, 9)], AHEAD, samples=3000) for made in (legs, narrow))
     assert learned_.far < wide.far - 0.2
     assert learned_.frame_median < wide.frame_median
 
@@ -463,13 +457,13 @@ def test_samples_are_near_themselves_and_a_narrow_set_is_far_from_few() -> None:
 def test_closeness_of_nothing_is_refused(wrong: dict[str, int]) -> None:
     legs = parse_skeleton(LEGS)
     with pytest.raises(InputError, match=next(iter(wrong))):
-        closeness(legs, [as_motion(legs, 0, 3)], AHEAD, **wrong)  # type: ignore[arg-type]
+        closeness(legs, [sampled_motion(legs, 3, 0)], AHEAD, **wrong)  # type: ignore[arg-type]
 
 
 def test_the_command_writes_a_skeleton_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     legs = parse_skeleton(LEGS)
     (tmp_path / "legs.yaml").write_text(LEGS)
-    motion = as_motion(legs, 2, 30)
+    motion = sampled_motion(legs, 30, 2)
     np.savez(tmp_path / "m.npz", positions=motion.positions, names=motion.names)
     (tmp_path / "map.yaml").write_text("forward: -y\n")
     out = tmp_path / "learned.yaml"

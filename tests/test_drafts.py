@@ -1,16 +1,15 @@
 """Drafts of skeletons from other tools' files: what is read must be a tree again, what is no tree must be told."""
 
-import os
 import random
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import draft_files as files
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_data import DATA, real
 
 from posesynth import drafts, sample
 from posesynth.cli import main
@@ -28,9 +27,6 @@ from posesynth.motion import Motion, load_motion
 from posesynth.motion.rotation import about
 from posesynth.schema import parse_skeleton
 from posesynth.skeleton import Skeleton, builtin_skeletons, load_skeleton
-
-DATA = Path(os.environ.get("POSESYNTH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-real = pytest.mark.skipif(not DATA.is_dir(), reason="no real files beside the checkout (POSESYNTH_DATA)")
 
 OF_LINKS = {
     "DeepLabCut": files.deeplabcut,

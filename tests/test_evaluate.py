@@ -1,7 +1,6 @@
 """Evaluation: what a perfect, a mirrored and a failing lifter must score, on views that are those promised."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from real_data import DATA, real
 
 from lifter import baselines, metrics
 from lifter.baselines import Lookup, laid_flat, mean_pose, synthetic_poses
@@ -23,7 +23,6 @@ from posesynth.skeleton import load_skeleton
 
 Array = np.ndarray[Any, Any]
 
-DATA = Path(os.environ.get("POSESYNTH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 DOG = DATA / "dog_mocap"
 
 SKELETON = parse_skeleton("""posesynth: 1
@@ -542,7 +541,7 @@ def test_importing_costs_no_torch() -> None:
 # --- a real dog -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not DOG.is_dir(), reason="no real clips beside the checkout (POSESYNTH_DATA)")
+@real
 def test_the_real_dog_stands_where_it_was_measured_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "LOOKUP_VIEWS", 20_000)
     paths = [str(DOG / f"dog_{name}_joint_pos.txt") for name in ("walk00", "run01", "pace")]
@@ -558,7 +557,7 @@ def test_the_real_dog_stands_where_it_was_measured_before(monkeypatch: pytest.Mo
     assert filmed.row("lookup").p_mpjpe < found.row("lookup").p_mpjpe
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="no real samples beside the checkout (POSESYNTH_DATA)")
+@real
 def test_real_hands_are_motion() -> None:
     hand = load_skeleton("hand")
     path = str(DATA / "format_samples" / "rhd" / "test_rhd.json")

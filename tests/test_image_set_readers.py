@@ -12,6 +12,7 @@ import pytest
 from image_set_contract import Form, ImageSetContract, Label, refused
 from matlab_values import cells, structs
 from PIL import Image
+from real_data import SAMPLES, real
 from scipy.io import savemat
 
 from lifter.data.images import load_image, load_image_set
@@ -22,10 +23,6 @@ from lifter.data.images.onto_skeleton import as_keypoints, onto_skeleton
 from lifter.data.images.tigdog import TIGDOG_JOINTS
 from posesynth import load_skeleton
 from posesynth.errors import InputError
-
-DATA = Path(os.environ.get("POSESYNTH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-SAMPLES = DATA / "format_samples"
-real = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no real image sets beside the checkout (POSESYNTH_DATA)")
 
 POSETRACK = (
     *("nose", "head_bottom", "head_top", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow"),

@@ -1,6 +1,5 @@
 """Label3D's .mat files: the points come back, their joints have names, and what is damaged is one line."""
 
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from real_data import DATA, real
 
 from posesynth.coverage import load_map, measure
 from posesynth.errors import InputError
@@ -17,7 +17,6 @@ from posesynth.skeleton import load_skeleton
 
 io = pytest.importorskip("scipy.io", reason="SciPy, which writes .mat, is not installed")
 
-DATA = Path(os.environ.get("POSESYNTH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 MOUSE = DATA / "mouse22_dannce" / "label3d_demo.mat"
 
 
@@ -137,7 +136,7 @@ def test_damage_is_one_line_or_is_not_seen(tmp_path: Path, kind: str) -> None:
     assert all(len(lines) == 1 and len(lines[0]) <= 300 for lines in told)
 
 
-@pytest.mark.skipif(not MOUSE.is_file(), reason="no real mouse beside the checkout (POSESYNTH_DATA)")
+@real
 def test_the_real_mouse_is_read_in_millimetres_with_its_left_on_its_left() -> None:
     motion = load_motion(MOUSE)
     assert motion.positions.shape == (10, 22, 3)

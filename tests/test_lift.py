@@ -146,10 +146,10 @@ def test_a_track_is_lifted_frame_by_frame(tmp_path: Path, capsys: pytest.Capture
     write_track(tmp_path / "track.csv", skeleton.joints, pixels)
     assert run("lift", tmp_path / "track.csv", "--out", tmp_path / "poses.csv") == 0
     printed = capsys.readouterr().out
-    assert "5 poses lifted in 5 frames" in printed
+    assert "5 poses in 5 frames by mammal" in printed
     assert "left_front_paw" in printed
     track = read_poses(tmp_path / "poses.csv")
-    expected = lifter.load("quadruped").lift(clean(skeleton, 5).p2d)
+    expected = lifter.load("mammal").lift(clean(skeleton, 5).p2d)
     assert np.abs(track.p3d[:, 0] - expected.p3d).max() < 0.02
     assert run("show", tmp_path / "poses.csv", "--video", tmp_path / "panel.png") == 0
     assert (tmp_path / "panel.png").read_bytes().startswith(b"\x89PNG")

@@ -1,21 +1,17 @@
 """Keypoints matched to a skeleton: the map that is guessed by name, the map in YAML, and the joints they give."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from real_data import SAMPLES, real
 
 from lifter.data.anatomy import NEAREST, read_names
 from lifter.data.keypoints import Keypoints, load_keypoints
 from lifter.data.matching import KeypointMap, bind, describe, guess_map, load_keypoint_map
 from posesynth import InputError, Skeleton, load_skeleton
-
-DATA = Path(os.environ.get("POSESYNTH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-SAMPLES = DATA / "format_samples"
-real = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no real keypoint files beside the checkout (POSESYNTH_DATA)")
 
 QUADRUPED = load_skeleton("quadruped")
 SHIPPED = ("quadruped", "mammal", "dog", "human", "hand", "fly", "mouse")

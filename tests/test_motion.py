@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_data import DATA, real
 
 from posesynth.errors import InputError
 from posesynth.motion import clip as clip_module
 from posesynth.motion import load_motion
-
-DATA = Path(os.environ.get("POSESYNTH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-real = pytest.mark.skipif(not DATA.is_dir(), reason="no real clips beside the checkout (POSESYNTH_DATA)")
 
 HEADER = """HIERARCHY
 ROOT Hips

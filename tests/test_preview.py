@@ -1,318 +1,17 @@
-"""The page of a skeleton: what it draws is what the ranges say, and nobody else is answered."""
+"""The page of a skeleton, without a browser: its controls, what they change, and what it says."""
 
 import contextlib
-import http.client
-import itertools
-import os
-import socket
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 
-import naive
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from small_skeletons import small_skeleton
-from strategies import skeletons
+from sampled_motion import sampled_motion
 
-from posesynth.coverage import JointMap, load_map, measure
-from posesynth.coverage.measure import outside
-from posesynth.errors import InputError
-from posesynth.motion import Motion, load_motion
-from posesynth.preview.clip import Clip
+from posesynth.coverage import JointMap
 from posesynth.preview.controls import TwoWay
 from posesynth.preview.document import Document
-from posesynth.preview.posture import STEPS, surface, surface_faces, upright
-from posesynth.preview.server import Guard, serve
-from posesynth.sampler import sample
-from posesynth.schema import parse_skeleton
-from posesynth.schema_edits import with_ranges
+from posesynth.preview.server import serve
 from posesynth.skeleton import load_skeleton
-
-DATA = Path(os.environ.get("POSESYNTH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-real = pytest.mark.skipif(not DATA.is_dir(), reason="no real clips beside the checkout (POSESYNTH_DATA)")
-
-# Postures and surfaces.
-
-
-@given(skeletons(max_joints=12))
-def test_the_upright_animal_lies_in_all_ranges(skeleton):
-    posture = upright(skeleton)
-    for e in range(skeleton.edges):
-        out = outside(skeleton, e, posture.first[None], posture.second[None])
-        assert np.abs(out).max() < 1e-6
-    bones = posture.joints[1:] - posture.joints[skeleton.parents[1:]]
-    assert np.linalg.norm(bones, axis=-1).max() == pytest.approx(1)
-
-
-def test_bones_that_may_go_anywhere_are_laid_out_and_not_stacked():
-    anywhere = "theta: [0, 180], phi: [-180, 180]}"
-    links = {"head": "chest", "hip": "chest", "tail": "hip", "l_knee": "hip", "l_foot": "l_knee"}
-    entries = "".join(f"  {joint}: {{parent: {parent}, {anywhere}\n" for joint, parent in links.items())
-    entries += "  r_knee: {mirror: l_knee}\n  r_foot: {mirror: l_foot}\n"
-    skeleton = parse_skeleton(f"posesynth: 1\nname: draft\nroot: chest\njoints:\n{entries}")
-    place = dict(zip(skeleton.joints, upright(skeleton).joints, strict=True))
-    assert place["head"] == pytest.approx([0, -1, 0])  # forward
-    assert place["hip"] == pytest.approx([0, 1, 0])
-    assert place["tail"] == pytest.approx([0, 2, 0])
-    assert place["l_knee"][0] > 0 > place["r_knee"][0]
-    assert place["l_foot"][2] == place["r_foot"][2] < 0
-
-
-@settings(max_examples=40)
-@given(skeletons(max_joints=8), st.data())
-def test_a_surface_is_where_the_bone_may_end_point_by_point(skeleton, data):
-    edge = data.draw(st.integers(0, skeleton.edges - 1))
-    posture, range_ = upright(skeleton), skeleton.ranges[edge]
-    frames = []
-    for e, r in enumerate(skeleton.ranges):
-        outer = naive.given_in(skeleton, e, frames)
-        frames.append(outer @ naive.turn(r, np.radians(posture.first[e]), np.radians(posture.second[e])))
-    outer = naive.given_in(skeleton, edge, frames)
-
-    def bounds(which, first):
-        given_ = range_.given[which]
-        if given_ is None:
-            return (range_.first, range_.second)[which]
-        parent = int(skeleton.parents[edge + 1]) - 1
-        if given_.bone == "own":
-            return naive.range_at(given_, first)
-        return naive.range_at(given_, (posture.first, posture.second)[given_.which][parent])
-
-    made = surface(skeleton, edge, posture, 0.7)
-    for i, j in itertools.product((0, 7, STEPS), (0, 13, STEPS)):
-        low, high = bounds(0, None)
-        first = low + (high - low) * i / STEPS
-        low, high = bounds(1, first)
-        second = low + (high - low) * j / STEPS
-        end = outer @ naive.turn(range_, np.radians(first), np.radians(second))[:, 2]
-        expected = posture.joints[skeleton.parents[edge + 1]] + 0.7 * end
-        assert made.vertices[i * (STEPS + 1) + j] == pytest.approx(expected, abs=1e-6)
-
-
-def test_a_surfaces_triangles_tile_it_once():
-    faces = surface_faces().astype(int)
-    row, column = np.divmod(faces, STEPS + 1)
-    a, b, c = (np.stack([row[:, k], column[:, k]], axis=-1) for k in range(3))
-    ab, ac = b - a, c - a
-    areas = (ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]) / 2
-    assert np.all(areas == areas[0])  # of half a cell, all turned one way
-    assert abs(areas.sum()) == STEPS**2
-    assert len({tuple(sorted(face)) for face in faces.tolist()}) == len(faces)
-
-
-# Real motion.
-
-
-def _motion(skeleton, count, source="clip"):
-    """Frames drawn from a skeleton, upright, with each joint under its own name."""
-    from posesynth.kinematics import forward
-
-    batch = sample(skeleton, 3, 0, count, ("o_up",))
-    positions = forward(batch.o_up, skeleton).astype(np.float64)
-    return Motion(positions, skeleton.joints, None, 30.0, "z", source)
-
-
-@pytest.mark.parametrize("name", ["quadruped", "dog", "human"])
-def test_the_shares_of_a_clip_are_those_of_coverage(name):
-    skeleton = load_skeleton(name)
-    narrow = skeleton.joints[-1]
-    edge = skeleton.joints.index(narrow) - 1
-    pair = next((pair for pair in skeleton.symmetric if edge in pair), (edge,))
-    first = skeleton.ranges[edge].angle_names[0]
-    if skeleton.ranges[edge].first_given is not None:
-        first = skeleton.ranges[edge].angle_names[1]
-    middle = sum(skeleton.ranges[edge].first if first in ("theta", "flexion") else skeleton.ranges[edge].second) / 2
-    motion, heading = _motion(skeleton, 200), JointMap(forward="-y")
-    clip = Clip(skeleton, motion, heading)
-    changed = with_ranges(skeleton.text, {narrow: {first: (middle - 5, middle + 5)}})
-    from posesynth.schema import parse_skeleton
-
-    for made in (skeleton, parse_skeleton(changed), skeleton):
-        clip.follow(made)
-        told = measure(made, [motion], heading)
-        assert clip.whole() == pytest.approx(told.inside)
-        shares = clip.shares(list(pair))
-        edges = [e for e in told.edges if made.joints.index(e.joint) - 1 in pair]
-        assert shares.both == pytest.approx(np.mean([e.inside for e in edges]))
-        assert shares.first == pytest.approx(np.mean([e.angles[0].inside for e in edges]))
-        assert shares.second == pytest.approx(np.mean([e.angles[1].inside for e in edges]))
-    assert clip.whole() > 0.99
-    assert told.inside > 0.99
-
-
-def test_a_frame_of_a_clip_is_its_pose_and_unseen_bones_end_it():
-    skeleton = small_skeleton(
-        {
-            "thigh": "parent: root, theta: [90, 180], phi: [-180, 180]",
-            "shank": "parent: thigh, theta: [90, 180], phi: [-180, 180]",
-        }
-    )
-    positions = np.array([[[0, 0, 0], [0, 0, -2.0], [0, -1.0, -2]], [[5, 5, 5], [np.nan] * 3, [5, 4, 3]]])
-    motion = Motion(positions, skeleton.joints, None, 30.0, "z", "clip")
-    clip = Clip(skeleton, motion, JointMap(forward="-y"))
-    rest = upright(skeleton)
-    assert clip.posture(0, rest).joints == pytest.approx(positions[0] / 2)
-    assert np.isnan(clip.posture(1, rest).joints[1:]).all()
-    assert clip.outside(0).tolist() == [False, False]
-    assert clip.shares([0]).both == 1
-    blind = Clip(skeleton, Motion(positions[1:], skeleton.joints, None, None, "z", "clip"), JointMap(forward="-y"))
-    assert np.isnan(blind.shares([1]).both)
-
-
-@real
-def test_a_clip_follows_new_ranges(tmp_path):
-    path = tmp_path / "person.yaml"
-    path.write_text(load_skeleton("human").text)
-    document = Document(path)
-    motion = load_motion(DATA / "human_cmu_bvh" / "35_01.bvh")
-    clip = Clip(document.skeleton, motion, load_map("human-cmu-bvh", document.skeleton))
-    assert clip.whole() > 0.95
-    document.set_range("left_knee", "flexion", (165, 200))
-    clip.follow(document.skeleton)
-    assert clip.whole() < 0.1
-
-
-# The server.
-
-
-def test_only_this_page_on_this_machine_is_answered_without_a_token():
-    from websockets.datastructures import Headers
-
-    guard = Guard("127.0.0.1", 8080)
-    here = [("Host", "127.0.0.1:8080")]
-    good = [here, [("Host", "localhost:8080")], [*here, ("Origin", "http://127.0.0.1:8080")]]
-    bad = [
-        [],
-        [("Host", "evil.example:8080")],
-        [("Host", "127.0.0.1:80")],
-        [("Host", "127.0.0.1")],
-        [*here, *here],
-        [*here, ("Origin", "http://evil.example")],
-        [*here, ("Origin", "null")],
-        [*here, ("Origin", "https://127.0.0.1:8080")],
-        [*here, ("Origin", "http://127.0.0.1:8081")],
-        [("Host", "evil.example:8080"), ("Origin", "http://evil.example:8080")],
-    ]
-    for headers in good:
-        assert guard.refusal(Headers(headers), "/") is None
-    for headers in bad:
-        assert guard.refusal(Headers(headers), "/") is not None, headers
-        assert guard.refusal(Headers(headers), "/?token=") is not None, headers
-
-
-OWN = [
-    ("127.0.0.1", 8080, "LocalHost:8080"),
-    ("127.0.0.2", 8080, "127.0.0.2:8080"),
-    ("::1", 8080, "[::1]:8080"),
-    ("127.0.0.1", 80, "127.0.0.1"),
-    ("127.0.0.1", 80, "localhost:80"),
-]
-
-
-@pytest.mark.parametrize(("host", "port", "named"), OWN)
-def test_the_page_is_answered_under_the_address_that_was_printed(host, port, named):
-    from websockets.datastructures import Headers
-
-    guard = Guard(host, port)
-    assert guard.refusal(Headers([("Host", named)]), "/") is None
-    assert guard.refusal(Headers([("Host", named), ("Origin", f"http://{named}")]), "/") is None
-    for evil in (f"{named}.", f"{named}@evil.example", f"user@{named}", f"{named}0", f".{named}"):
-        assert guard.refusal(Headers([("Host", evil)]), "/") is not None, evil
-
-
-def test_elsewhere_a_token_is_asked_for():
-    from websockets.datastructures import Headers
-
-    guard = Guard("0.0.0.0", 8080)
-    host = ("Host", "lab.example:8080")
-    assert guard.url == f"http://0.0.0.0:8080/?token={guard.token}"
-    assert len(guard.token) >= 20
-    assert Guard("0.0.0.0", 8080).token != guard.token
-
-    def answer(path, *headers):
-        refused = guard.refusal(Headers([host, *headers]), path)
-        return refused if refused is None else (int(refused[0]), refused[2])
-
-    assert answer("/")[0] == 403
-    assert answer("/?token=")[0] == 403
-    assert answer(f"/?token={guard.token[:-1]}")[0] == 403
-    assert answer("/", ("Cookie", "posesynth-8080="))[0] == 403
-    assert answer("//[?token=\udcff")[0] == 403
-    status, headers = answer(f"/?token={guard.token}")
-    assert (status, headers["Location"]) == (303, "/")
-    cookie = headers["Set-Cookie"].partition(";")[0]
-    assert "HttpOnly; SameSite=Strict" in headers["Set-Cookie"]
-    assert answer("/", ("Cookie", f"other=1; {cookie}")) is None
-    assert answer("/", ("Cookie", cookie), ("Origin", "http://lab.example:8080")) is None
-    assert answer("/", ("Cookie", cookie), ("Origin", "http://evil.example"))[0] == 403
-
-
-@pytest.mark.parametrize(("host", "token"), [("localhost", False), ("127.0.0.1", False), ("127.0.0.2", False),
-                                             ("::1", False), ("0.0.0.0", True), ("::", True), ("10.0.0.1", True),
-                                             ("lab.example", True)])  # fmt: skip
-def test_what_others_can_reach_has_a_token(host, token):
-    assert bool(Guard(host, 8080).token) == token
-
-
-def test_a_port_in_use_is_said_and_not_changed():
-    pytest.importorskip("viser")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(InputError, match=f"port: {port} is in use"), serve("page", port=port):
-            pass
-
-
-@pytest.mark.parametrize(("host", "said"), [("203.0.113.9", "expected an address of this machine"),
-                                            ("no such host", "is not known")])  # fmt: skip
-def test_a_host_that_is_not_this_machine_is_said(host, said):
-    pytest.importorskip("viser")
-    with pytest.raises(InputError, match=said), serve("page", host=host, port=0):
-        pass
-
-
-def test_the_server_listens_here_alone_answers_this_page_and_ends():
-    pytest.importorskip("viser")
-    with serve("page", port=0) as (server, url):
-        port = int(url.rstrip("/").rpartition(":")[2])
-        assert server.get_port() == port
-
-        def status(**headers):
-            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as asked:
-                asked.request("GET", "/", headers=headers)
-                return asked.getresponse().status
-
-        shake = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-                 "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
-        own, foreign = f"http://127.0.0.1:{port}", "http://evil.example"
-        assert status() == status(Origin=own) == 200
-        assert status(Host="evil.example") == 421
-        assert status(Origin=foreign) == 403
-        assert status(**shake, Origin=own) == 101
-        assert status(**shake, Origin=foreign) == 403
-        assert server.request_share_url() is None  # no tunnel into the internet, whoever asks
-        with socket.socket() as other, pytest.raises(OSError, match="refused"):
-            other.connect(("127.0.0.2", port))
-    with socket.socket() as gone, pytest.raises(OSError, match="refused"):
-        gone.connect(("127.0.0.1", port))
-
-
-@pytest.mark.parametrize("option", ["--map", "--asf"])
-def test_how_to_read_motion_goes_with_motion(option):
-    from click.testing import CliRunner
-
-    from posesynth.cli import posesynth
-
-    told = CliRunner().invoke(posesynth, ["preview", "dog", option, "some.file", "--port", "0"])
-    assert option in str(told.exception)
-    assert "expected --motion" in str(told.exception)
-
-
-# The page, without a browser.
 
 
 @contextlib.contextmanager
@@ -472,7 +171,7 @@ def test_a_slider_that_moves_after_another_joint_was_chosen_changes_nothing(dog)
 
 def test_a_proposed_range_is_shown_before_it_is_taken_and_holds_the_share(dog):
     skeleton = load_skeleton("dog")
-    motion = _motion(skeleton, 300)
+    motion = sampled_motion(skeleton, 300)
     with _page(dog, [motion], JointMap(forward="-y")) as page:
         edge = next(e for e, r in enumerate(skeleton.ranges) if not any(r.given))
         page.choose(skeleton.joints[edge + 1])
@@ -497,7 +196,7 @@ def test_a_clip_plays_and_edges_outside_turn_red(dog):
     from posesynth.preview.page import OUTSIDE
 
     skeleton = load_skeleton("dog")
-    with _page(dog, [_motion(skeleton, 40)], JointMap(forward="-y")) as page:
+    with _page(dog, [sampled_motion(skeleton, 40)], JointMap(forward="-y")) as page:
 
         def red():
             from posesynth.preview.bodies import _linear, rgb
@@ -533,7 +232,7 @@ def _click(index):
 def test_only_what_a_user_can_do_passes(dog):
     msgspec = pytest.importorskip("msgspec")
     nan, inf = float("nan"), float("inf")
-    with _page(dog, [_motion(load_skeleton("dog"), 9)], JointMap(forward="-y")) as page:
+    with _page(dog, [sampled_motion(load_skeleton("dog"), 9)], JointMap(forward="-y")) as page:
         from posesynth.preview.incoming import may_pass
 
         def passes(said):
