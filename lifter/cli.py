@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from lifter.config import NETWORKS, OUTPUTS, PRESETS, Config, load_config
+from lifter.image_config import LANDMARK_STAGES, STAGES, ImageConfig, load_image_config
 from lifter.image_config import PRESETS as IMAGE_PRESETS
-from lifter.image_config import STAGES, ImageConfig, load_image_config
 from lifter.run_config import PRECISIONS, RunConfig
 from posesynth.command_line import Commands, Size, run_command
 from posesynth.errors import InputError
@@ -65,6 +65,7 @@ def train(preset: str, config_file: str | None, out: str, source: str | None, te
 @lifter.command("train-images")
 @click.option("--stage", type=click.Choice([*STAGES, "all"]), default="all", show_default=True, help="What to train.")
 @click.option("--images", metavar="synthetic|PATH", help="Rendered ones, a folder, or an annotated set.")
+@click.option("--map", "keypoint_map", metavar="FILE", help="A YAML that says which joint of a set is which.")
 @click.option("--backgrounds", metavar="FOLDER", help="Photographs to stand behind rendered bodies.")
 @click.option("--skeleton", metavar="NAME|FILE", help="Whose joints: a built-in skeleton or a YAML file.")
 @click.option("--preset", type=click.Choice(list(IMAGE_PRESETS)), default="small", show_default=True)
@@ -74,12 +75,13 @@ def train(preset: str, config_file: str | None, out: str, source: str | None, te
 @click.option("--batch", type=Size(2), help="Images a step.")
 @click.option("--seed", type=Size(0, 2**64), help="Of the images, their order and the first weights.")
 @click.option("--learning-rate", type=float, help="Of Adam.")
-@click.option("--labels", type=Size(0), help="Only so many images, over and over; 0 for all.")
+@click.option("--labels", type=Size(0), help="Only so many images, or annotations of a set; 0 for all.")
 @click.option("--precision", type=click.Choice(PRECISIONS), help="Of the network's arithmetic.")
 @click.option("--tensorboard", is_flag=True, help="Write the logs for TensorBoard, too: OUT/STAGE/tensorboard.")
 def train_images(stage: str, preset: str, config_file: str | None, out: str, tensorboard: bool, **given: Any) -> None:
     """Train 2D landmarks on images, stage by stage.  The same command again goes on where it was stopped."""
     values = {name: value for name, value in given.items() if value is not None}
+    of_landmarks = ("labels", "keypoint_map") if stage == "all" else ()  # the stages before them need no labels
     configs = []
     for name in STAGES if stage == "all" else [stage]:
         config = IMAGE_PRESETS[preset][name]
@@ -87,9 +89,9 @@ def train_images(stage: str, preset: str, config_file: str | None, out: str, ten
             config = load_image_config(config_file, config)
         if config.stage != name:
             raise InputError(f"{config_file}: stage: is {config.stage}; expected none there, as --stage says it")
-        configs.append(config.with_values(**values))
-    for config in configs:
-        _train_stage(config, out, tensorboard)
+        without = () if name in LANDMARK_STAGES else of_landmarks
+        configs.append(config.with_values(**{name: value for name, value in values.items() if name not in without}))
+    _train_stages(configs, out, tensorboard)
 
 
 @lifter.command()
@@ -342,15 +344,28 @@ def _train(config: Config, out: str, where: str | None, tensorboard: bool) -> No
         _draw_curves(out)
 
 
-def _train_stage(config: ImageConfig, out: str, tensorboard: bool) -> None:
+def _train_stages(configs: list[ImageConfig], out: str, tensorboard: bool) -> None:
     try:
-        from lifter.image_training import train_stage
+        from lifter.image_training import describe_images, train_stage
     except ModuleNotFoundError as error:
         raise InputError(f"training on images needs {error.name}: pip install 'posesynth[lifter,images]'") from None
-    folder = os.path.join(out, config.stage)
-    if _watched(config, folder, (), lambda show: train_stage(config, out, progress=show, tensorboard=tensorboard)):
-        _draw_curves(folder)
-        _draw_stage(folder)
+    # Labels that do not fit are found before hours are spent on the stages that need none.
+    lines = describe_images(next((config for config in configs if config.stage in LANDMARK_STAGES), configs[0]))
+    if lines and _is_first_rank():
+        print("\n".join(lines))
+    for config in configs:
+        folder = os.path.join(out, config.stage)
+
+        def train(show: Any, config: ImageConfig = config) -> Any:
+            return train_stage(config, out, progress=show, tensorboard=tensorboard)
+
+        if _watched(config, folder, (), train):
+            _draw_curves(folder)
+            _draw_stage(folder)
+
+
+def _is_first_rank() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _watched(config: RunConfig, out: str, names: tuple[str, ...], start: Callable[[Any], Any], more: str = "") -> bool:
@@ -362,7 +377,7 @@ def _watched(config: RunConfig, out: str, names: tuple[str, ...], start: Callabl
 
     from lifter.training import Stopped
 
-    first = os.environ.get("RANK", "0") == "0"
+    first = _is_first_rank()
     with tqdm(total=config.samples, unit=" samples", unit_scale=True, disable=None if first else True) as bar:
 
         def show(step: int, losses: dict[str, float]) -> None:

@@ -6,7 +6,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -48,8 +48,9 @@ class LandmarkEvaluation:
     """Figures of predicted landmarks, and the rules they were measured by.
 
     labels: persons or animals scored.  not_predicted: how many of them have no prediction, all of their joints misses.
-    unsized: those that are not scored, as nothing tells their size.  joints: scored.  not_scored: joints of the set
-    that the predictions do not have.  test_half: whether LSP's 1000 test images alone, and all, were scored.
+    unsized: those that are not scored, as nothing tells their size.  joints: scored.  called: what the predictions call
+    those that they call otherwise.  not_scored: joints of the set that the predictions do not have.  test_half: whether
+    LSP's 1000 test images alone, and all, were scored.
     side_swapped: the mean at the last threshold with the predictions' left and right exchanged.  rows: the parts,
     "Mean" last, over all scored joints alike.
     """
@@ -64,6 +65,7 @@ class LandmarkEvaluation:
     boxes: int
     test_half: bool
     joints: tuple[str, ...]
+    called: dict[str, str]
     not_scored: tuple[str, ...]
     thresholds: tuple[float, ...]
     side_swapped: float | None
@@ -96,23 +98,24 @@ def evaluate_landmarks(
     predicted: ArrayLike,
     protocol: Protocol,
     name: str = "predictions",
-    joints: Sequence[str] | None = None,
+    joints: Mapping[str, str] | None = None,
 ) -> LandmarkEvaluation:
     """Measure predicted landmarks.
 
     predicted: (n, K, 2) in the set's pixels, one for each of its annotations and names in that order; NaN where nothing
-    is predicted, which counts as a miss.  joints: those that were predicted at all (left out: all); the set's others
-    are named and not scored.  Raises InputError where the set or the shapes do not fit the protocol.
+    is predicted, which counts as a miss.  joints: those that were predicted at all, and what the predictions call them
+    (left out: all, by their own names); the set's others are named and not scored.  Raises InputError where the set or
+    the shapes do not fit the protocol.
     """
     _check_protocol(protocol)
     p = np.asarray(predicted, np.float64)
-    if not image_set.names:
-        raise InputError(f"{image_set.source}: images without labels; expected an annotated set")
+    image_set.check_labelled()
     expected = (len(image_set.annotations), len(image_set.names), 2)
     if p.shape != expected:
         raise InputError(f"predicted: has shape {p.shape}; expected {expected}, as the set has labels and joints")
     chosen = np.array(_chosen(image_set, protocol))
-    columns = _columns_of(image_set, protocol, joints)
+    called = dict(zip(image_set.names, image_set.names, strict=True)) if joints is None else joints
+    columns = _columns_of(image_set, protocol, called)
     names = LSP_JOINTS if protocol == "lsp" else tuple(image_set.names[k] for k in columns)
     p, truth = p[chosen][:, columns], image_set.keypoints[chosen][:, columns]
     nothing = np.isnan(p).any(-1).all(-1)
@@ -137,6 +140,7 @@ def evaluate_landmarks(
         boxes=int(np.isfinite(boxes).all(1).sum()),
         test_half=half,
         joints=names,
+        called={j: called[j] for j in (image_set.names[k] for k in columns) if called[j] != j},
         not_scored=tuple(joint for joint in image_set.names if joint not in names) if protocol == "box" else (),
         thresholds=thresholds,
         side_swapped=_known(metrics.pck(swapped)),
@@ -144,18 +148,22 @@ def evaluate_landmarks(
     )
 
 
-def read_predictions(path: str, image_set: ImageSet, protocol: Protocol) -> tuple[Array, tuple[str, ...]]:
-    """The landmarks of a keypoint file as `evaluate_landmarks` takes them, and which of the set's joints it has.
+def read_predictions(path: str, image_set: ImageSet, protocol: Protocol) -> tuple[Array, dict[str, str]]:
+    """The landmarks of a keypoint file as `evaluate_landmarks` takes them, and which of the set's joints it has by what
+    names; a joint that is nowhere found is one that it has not.
 
     The file's frames are the images' names (as much of their paths as tells them apart), or numbers where it has one
     row for each image, in order: of the set, or of those that are scored.  Where an image shows several, or several are
     predicted in it, those whose mean distance is least belong together, the nearest pair first.
     """
+    image_set.check_labelled()
     found = load_keypoints(path)
-    matched = joints_of_set(found.names, image_set)
+    matched = joints_of_set(found, image_set)
     head = [name for name in found.names if name.lower() == "head"]  # what many call LSP's head top
     if "head_top" in image_set.names and head:
         matched.setdefault("head_top", head[0])
+    seen: NDArray[np.bool_] = np.asarray(np.isfinite(found.positions).all(axis=3))
+    matched = {joint: name for joint, name in matched.items() if seen[:, :, found.names.index(name)].any()}
     if not matched:
         some = ", ".join(found.names[:4])
         raise fault(
@@ -173,7 +181,7 @@ def read_predictions(path: str, image_set: ImageSet, protocol: Protocol) -> tupl
         here = positions[t][np.isfinite(positions[t]).all(-1).any(-1)]
         for n, a in _assign(here, truth[labels[image]]):
             predicted[labels[image][n]] = here[a]
-    return predicted, tuple(name for name in image_set.names if name in matched)
+    return predicted, matched
 
 
 def _assign(predicted: Array, truth: Array) -> list[tuple[int, int]]:
@@ -244,9 +252,8 @@ def _image_number(path: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _columns_of(image_set: ImageSet, protocol: Protocol, joints: Sequence[str] | None) -> list[int]:
+def _columns_of(image_set: ImageSet, protocol: Protocol, given: Mapping[str, str]) -> list[int]:
     """Places of the scored joints among the set's names; for LSP all 14, in LSP's order."""
-    given = image_set.names if joints is None else tuple(joints)
     if protocol == "box":
         return [k for k, name in enumerate(image_set.names) if name in given]
     matched = same_joints(image_set.names, LSP_JOINTS)
@@ -286,6 +293,8 @@ def _rules(found: LandmarkEvaluation) -> list[str]:
         lines += [sizes, f"joints scored: {len(found.joints)}: {', '.join(found.joints)}"]
         if found.not_scored:
             lines.append(f"not scored, as the predictions do not have them: {', '.join(found.not_scored)}")
+    if found.called:
+        lines.append("called otherwise by the predictions: " + ", ".join(f"{j} ({n})" for j, n in found.called.items()))
     if found.not_predicted:
         lines.append(f"without a prediction: {found.not_predicted} labels, counted as missed")
     if found.unsized:

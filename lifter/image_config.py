@@ -17,6 +17,9 @@ from posesynth.errors import InputError, shown
 from posesynth.yaml_fields import Limit
 
 STAGES = ("autoencoder", "skip2", "skip1", "landmarks", "nms")
+LANDMARK_STAGES = STAGES[3:]
+"""Those that need joints."""
+
 TRANSFERS = ("frozen", "tuned", "scratch")
 SYNTHETIC = "synthetic"
 """The `images` that are rendered as they are needed."""
@@ -29,16 +32,19 @@ SIZE_MULTIPLE = 2**6
 class ImageConfig(RunConfig):
     """What decides a stage's run.
 
-    stage: which.  images: ``synthetic``, or a folder or annotated set (`lifter.data.images`).  backgrounds: a folder of
-    photographs to stand behind the bodies of synthetic ones; "" for drawn surroundings.  skeleton: whose joints
-    are found; of the synthetic images, whose poses.  seed: of the images, their order and the first weights.
-    size: pixels of an image's side, a multiple of 64.  width: channels of the first layer.  code: numbers of the
-    bottleneck.
+    stage: which.  images: ``synthetic``, or a folder or annotated set (`lifter.data.images`).
+    keypoint_map: a YAML that says which of a set's joints are the skeleton's (`lifter.data.matching`); "" to match them
+    by name.
+    backgrounds: a folder of photographs to stand behind the bodies of synthetic ones; "" for drawn surroundings.
+    skeleton: whose joints are found; of the synthetic images, whose poses.  seed: of the images, their order and the
+    first weights.  size: pixels of an image's side, a multiple of 64.  width: channels of the first layer.  code:
+    numbers of the bottleneck.
     steps: at most so many.  batch: images a step.  target: the validation loss at which the stage is done, 0 for none;
     extra: steps it goes on for then.  learning_rate, schedule: of Adam, see `lifter.config`.
-    labels: only so many images, over and over; 0 for all there are.  transfer: what the landmarks stage does with the
-    autoencoder: ``frozen`` is the paper's, ``tuned`` trains it further, ``scratch`` trains it from random weights, to
-    see what it was worth.  sigma: of the heatmaps' Gaussians, in pixels.
+    labels: only so many images, or annotations of a set, over and over; 0 for all there are.
+    transfer: what the landmarks stage does with the autoencoder: ``frozen`` is the paper's, ``tuned`` trains it
+    further, ``scratch`` trains it from random weights, to see what it was worth.  sigma: of the heatmaps' Gaussians, in
+    pixels.
     margin: of an annotated set's crops, as a share of the box's longer side, on each side.
     flip, rotation (degrees), scaling (share), colour (share): the augmentation, each drawn up to that much either way.
     precision: see `lifter.config`.
@@ -46,6 +52,7 @@ class ImageConfig(RunConfig):
 
     stage: str = "autoencoder"
     images: str = SYNTHETIC
+    keypoint_map: str = ""
     backgrounds: str = ""
     skeleton: str = "quadruped"
     seed: int = 0
@@ -91,7 +98,8 @@ class ImageConfig(RunConfig):
         choices={"stage": STAGES, "transfer": TRANSFERS, "schedule": SCHEDULES, "precision": PRECISIONS},
         flags=("flip",),
         paths={
-            "images": PathField(SYNTHETIC, Path.exists),
+            "images": PathField(SYNTHETIC, lambda path: path.name != SYNTHETIC and path.exists()),
+            "keypoint_map": PathField("a keypoint map", Path.is_file, empty=True),
             "backgrounds": PathField("a folder of photographs", Path.is_dir, empty=True),
             "skeleton": SKELETON,
         },
@@ -101,6 +109,11 @@ class ImageConfig(RunConfig):
         super().__post_init__()
         if self.size % SIZE_MULTIPLE:
             raise InputError(f"size: is {self.size}; expected a multiple of {SIZE_MULTIPLE}")
+        if self.keypoint_map and (self.images == SYNTHETIC or self.stage not in LANDMARK_STAGES):
+            raise InputError(
+                f"keypoint_map: is for stages {' and '.join(LANDMARK_STAGES)} on an annotated set; expected none with "
+                f"stage {self.stage} and images {shown(self.images)}"
+            )
         if self.backgrounds and self.images != SYNTHETIC:
             raise InputError(f"backgrounds: are for images: {SYNTHETIC}; expected none with {shown(self.images)}")
 

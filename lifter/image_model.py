@@ -112,7 +112,7 @@ def save_images(
 ) -> None:
     """Write what there is of the networks after a stage; weights as float16, batch-norm statistics as float32.
 
-    labelled: the joints that were known in any of the stage's images; nothing trained the others' heatmaps.
+    labelled: the joints that these networks have learned to find.
     """
     parameters = dict(net.named_parameters())
     tensors = {}
@@ -160,12 +160,12 @@ def load_images(model: str | os.PathLike[str]) -> tuple[ImageNetworks, Skeleton,
 
 def load_stage_before(
     model: str | os.PathLike[str], config: ImageConfig, skeleton: Skeleton
-) -> tuple[dict[str, Tensor], str]:
-    """Weights of the stage before that of `config`, and the SHA-256 of their file.
+) -> tuple[dict[str, Tensor], dict[str, Any], str]:
+    """Weights and facts of the stage before that of `config`, and the SHA-256 of the weights' file.
 
     InputError where they are of another stage, another shape or other joints.
     """
-    net, theirs, before, _ = load_images(model)
+    net, theirs, before, facts = load_images(model)
     expected = STAGES[STAGES.index(config.stage) - 1]
     if before.stage != expected:
         raise InputError(f"{os.fspath(model)}: is of stage {before.stage}; expected {expected}")
@@ -180,7 +180,7 @@ def load_stage_before(
                 "expected the same"
             )
     with open(_file_of(model), "rb") as file:
-        return net.until(before.stage), hashlib.file_digest(file, "sha256").hexdigest()
+        return net.until(before.stage), facts, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _trained_parts(stage: str, transfer: str) -> tuple[str, ...]:

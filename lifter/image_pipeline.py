@@ -16,7 +16,7 @@ from lifter.data.images.image_set import Box
 from lifter.data.images.picture import taken_back
 from lifter.data.pose_track import MIN_CONFIDENCE
 from lifter.heatmaps import argmax
-from lifter.image_config import ImageConfig
+from lifter.image_config import LANDMARK_STAGES, ImageConfig
 from lifter.image_model import ImageNetworks, load_images
 from lifter.model_file import shipped_models
 from lifter.pipeline import Lifter, Poses, load
@@ -154,7 +154,7 @@ def load_image_model(
     """
     where = _last_stage(os.fspath(model))
     net, skeleton, config, facts = load_images(where)
-    if config.stage not in ("landmarks", "nms"):
+    if config.stage not in LANDMARK_STAGES:
         raise InputError(f"{where}: is of stage {config.stage}; expected landmarks or nms, which find joints")
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     name, labelled = _name(os.fspath(model)), facts["labelled"]

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lifter import losses
 from lifter.augmentation import DRAWS, augmented, draws, mirrored_joints
 from lifter.heatmaps import argmax, gaussians, soft_argmax
-from lifter.image_config import ImageConfig
+from lifter.image_config import LANDMARK_STAGES, ImageConfig
 from lifter.image_model import ImageNetworks, digest_of, load_stage_before, save_images, trained_parameters
 from lifter.image_sources import Images
 from lifter.landmark_metrics import hits, pck
@@ -68,8 +68,10 @@ class ImageStep:
             torch.manual_seed(config.seed)
             net = ImageNetworks(config, len(skeleton.joints))
         if init is not None:
-            before, self.begun_with = load_stage_before(init, config, skeleton)
+            before, facts, self.begun_with = load_stage_before(init, config, skeleton)
             net.load_state_dict(before, strict=False)
+            if config.stage == "nms":  # it reads the heatmaps, and those of the other joints tell nothing
+                self._labelled = tuple(joint for joint in labelled if joint in facts["labelled"])
         self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.trained = trained_parameters(net, config.stage, config.transfer)
         for name, parameter in net.named_parameters():
@@ -195,7 +197,7 @@ class ImageStep:
     def _measured_part(self, images: Tensor, points: Tensor) -> "_Measured":
         stage, size, sigma = self.config.stage, self.config.size, self.config.sigma
         with self._fabric.autocast():
-            if stage not in ("landmarks", "nms"):
+            if stage not in LANDMARK_STAGES:
                 loss = float(_Objective(self.net, self.config)(images, points))
                 return _Measured(len(images), {LOSS[stage]: loss}, {})
             logits = self.net.logits(images)

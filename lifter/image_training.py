@@ -4,17 +4,16 @@ OUT/autoencoder  OUT/skip2  OUT/skip1  OUT/landmarks  OUT/nms      runs as `lift
 """
 
 import os
-from collections.abc import Callable
 
 import torch
 
 from lifter.image_config import STAGES, ImageConfig
-from lifter.image_sources import ImageSource, source_of
+from lifter.image_sources import StoredImages, source_of
 from lifter.image_step import ImageStep
 from lifter.log import summary_writer
 from lifter.training import Progress, Summary, make_folder, new_fabric, run
 from posesynth.errors import InputError
-from posesynth.skeleton import Skeleton, load_skeleton
+from posesynth.skeleton import load_skeleton
 
 LOG_EVERY = 20
 VALIDATE_EVERY = 200
@@ -25,14 +24,13 @@ def train_stage(
     config: ImageConfig,
     out: str | os.PathLike[str],
     *,
-    source: Callable[[ImageConfig, Skeleton], ImageSource] = source_of,
     progress: Progress | None = None,
     tensorboard: bool = False,
 ) -> Summary:
     """Train the stage of `config` in the folder OUT/STAGE, with OUT/STAGE-BEFORE's networks; go on where it ended.
 
-    source: makes the source of images; by default what `config.images` names.  progress, tensorboard, errors: see
-    `lifter.training.train`.  InputError as well where the stage before is not there, not done, or of another shape.
+    progress, tensorboard, errors: see `lifter.training.train`.  InputError as well where the stage before is not there,
+    not done, or of another shape.
     """
     if tensorboard:
         summary_writer()
@@ -43,7 +41,7 @@ def train_stage(
         raise InputError(f"batch: is {config.batch} for {fabric.world_size} ranks; expected a multiple of them")
     skeleton = load_skeleton(config.skeleton)
     init = before(config, out)
-    images = source(config, skeleton)
+    images = source_of(config, skeleton)
 
     def learner() -> ImageStep:
         held_out = images.validation(VALIDATION_IMAGES)
@@ -52,6 +50,18 @@ def train_stage(
     folder = os.path.join(out, config.stage)
     make_folder(os.fspath(out))
     return run(fabric, config, folder, learner, images.batches, progress, tensorboard, LOG_EVERY, VALIDATE_EVERY)
+
+
+def describe_images(config: ImageConfig) -> list[str]:
+    """What a stage takes of the set that `config` names, as lines for people.
+
+    InputError where the stage cannot train on it.
+    """
+    images = source_of(config, load_skeleton(config.skeleton))
+    if not isinstance(images, StoredImages):
+        return []
+    images.validation(VALIDATION_IMAGES)
+    return images.describe()
 
 
 def before(config: ImageConfig, out: str | os.PathLike[str]) -> str | None:

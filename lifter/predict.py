@@ -19,6 +19,7 @@ from lifter.data.images.boxes import Boxes
 from lifter.data.images.frames import Frames
 from lifter.data.images.image_set import Box
 from lifter.data.images.video import video_rate
+from lifter.data.pose_csv import check_cells
 from lifter.data.pose_track import MIN_CONFIDENCE, PoseTrack
 from lifter.data.poses import write_poses
 from lifter.draw.predictions import LONGEST, draw_film, draw_prediction
@@ -57,6 +58,8 @@ def predict(
     is there with all that belongs in it, or not at all.
     """
     model.lift(np.empty((0, len(model.skeleton.joints), 2)), np.empty((0, len(model.skeleton.joints))), min_confidence)
+    if ending == ".csv":
+        check_cells(os.path.join(out, "poses.csv"), (*frames.names, *_individuals(boxes)))
     with _new_folder(os.fspath(out)) as folder:
         track = find_track(model, frames, boxes, min_confidence, progress)
         write_poses(os.path.join(folder, f"poses{ending}"), track)
@@ -72,7 +75,7 @@ def find_track(
     progress: Progress | None = None,
 ) -> PoseTrack:
     """What `predict` writes, without writing or drawing it."""
-    individuals = boxes.individuals if isinstance(boxes, Boxes) else ("",)
+    individuals = _individuals(boxes)
     found = _Found(model, len(individuals))
 
     def cropped(place: int, image: NDArray[np.uint8]) -> list[_Crop]:
@@ -130,8 +133,8 @@ def describe(
         lines.append(f"each of the {len(looked)} {kind} was taken whole, as no box was given (--box, --boxes)")
     if lacking := int((~looked.any(axis=1)).sum()):
         lines.append(f"without a box, and nothing looked for: {lacking} of {len(looked)} {kind}")
-    if isinstance(boxes, Boxes) and boxes.others:
-        lines.append(f"boxes of other {kind}, not used: {boxes.others}")
+    if others := _boxes_of_others(frames, boxes, len(looked)):
+        lines.append(f"boxes of other {kind}, not used: {others}")
     if lifted < looked.sum():
         few = f"{int(looked.sum()) - lifted} of {int(looked.sum())} show fewer than three joints"
         lines.append(f"not lifted: {few} with a confidence of {min_confidence:g} or more")
@@ -140,11 +143,17 @@ def describe(
 
 
 def pictures_of(frames: Frames) -> tuple[str, ...]:
-    """The names of the images' pictures; two that differ in their ending alone keep it."""
+    """The names of the images' pictures; all keep their ending where some differ in it alone."""
     stems = [os.path.splitext(name)[0] for name in frames.names]
-    return tuple(
-        f"{stem if stems.count(stem) == 1 else name}.jpg" for stem, name in zip(stems, frames.names, strict=True)
-    )
+    return tuple(f"{name}.jpg" for name in (stems if len({*stems}) == len(stems) else frames.names))
+
+
+def _boxes_of_others(frames: Frames, boxes: Boxes | Box | None, count: int) -> int:
+    """How many boxes are of none of the `count` images."""
+    if not isinstance(boxes, Boxes):
+        return 0
+    beyond = [here for place, here in boxes.of.items() if frames.is_video and int(place) >= count]
+    return boxes.others + sum(map(len, beyond))
 
 
 class _Found:
@@ -183,6 +192,10 @@ class _Found:
         self._landmarks.append(landmarks)
         self._confidence.append(confidence)
         self._crops.clear()
+
+
+def _individuals(boxes: Boxes | Box | None) -> tuple[str, ...]:
+    return boxes.individuals if isinstance(boxes, Boxes) else ("",)
 
 
 def _where(frames: Frames, boxes: Boxes | Box | None, place: int) -> _Where:

@@ -118,10 +118,11 @@ class RunConfig:
 C = TypeVar("C", bound=RunConfig)
 
 
-def read_config(path: str | os.PathLike[str], base: C) -> C:
+def read_config(path: str | os.PathLike[str], base: C, paths_beside: bool = True) -> C:
     """The configuration in a YAML file; what it does not name is that of `base`.
 
-    Raises InputError with a line ``file:line:col: field: ...`` for each fault.
+    paths_beside: whether a path means the file that lies beside the YAML, where one does.  Raises InputError with a
+    line ``file:line:col: field: ...`` for each fault.
     """
     source = os.fspath(path)
     faults = Faults(source)
@@ -133,10 +134,10 @@ def read_config(path: str | os.PathLike[str], base: C) -> C:
     values = {name: _value(faults, base, node, name) for name, node in tree.entries.items() if name in known}
     if faults:
         raise faults.error()
-    for name, field in base.TABLES.paths.items():
+    for name, field in base.TABLES.paths.items() if paths_beside else ():
         beside = Path(source).parent / str(values.get(name) or "")
         if values.get(name) and field.neighbour and field.neighbour(beside):
-            values[name] = str(beside)  # a path is meant from where the file lies
+            values[name] = str(beside)
     return base.with_values(**values)
 
 

@@ -295,14 +295,20 @@ def _claim(config: RunConfig, folder: str) -> None:
                 f"{folder}: holds {shown(strange[0])} and no run; expected a new or empty folder, or a run"
             )
         return
-    there = read_config(path, config)
+    there = read_config(path, config, paths_beside=False)
     for name in config.values():
         ours, theirs = getattr(config, name), getattr(there, name)
-        if ours != theirs and not (name == "skeleton" and os.path.basename(ours) == os.path.basename(theirs)):
+        if ours != theirs and not (name in config.TABLES.paths and _same_path(name, ours, theirs)):
             raise InputError(
                 f"{path}: {name}: is {shown(theirs)} in the run that is there and {shown(ours)} in this one; "
                 "expected the same, or another --out"
             )
+
+
+def _same_path(name: str, ours: str, theirs: str) -> bool:
+    """Whether two paths name one thing; a skeleton may have moved, as its digest tells it."""
+    read = os.path.basename if name == "skeleton" else os.path.normpath
+    return bool(ours) and bool(theirs) and read(ours) == read(theirs)
 
 
 def _save_config(config: RunConfig, folder: str) -> None:

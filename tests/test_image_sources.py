@@ -206,3 +206,56 @@ def test_a_bad_box_is_refused_with_its_image(tmp_path):
         StoredImages(QUADRUPED, TINY.with_values(images=str(path))).validation(5)
     (line,) = caught.value.lines
     assert re.search(r"/\d+\.png: box: .* lies beside the image", line)
+
+
+def test_of_many_folders_whole_ones_are_held_out(tmp_path):
+    """Neighbouring frames of a video are nearly the same image."""
+    for folder in range(12):
+        (tmp_path / f"video{folder:02}").mkdir()
+        for frame in range(3):
+            Image.new("RGB", (8, 8)).save(tmp_path / f"video{folder:02}" / f"{frame}.png")
+    images = StoredImages(QUADRUPED, TINY.with_values(images=str(tmp_path)))
+    where = [Path(annotation.image).parent.name for annotation in images._set.annotations]
+    held_out, trained = ({where[place] for place in places} for places in (images._held_out, images._trained))
+    assert held_out
+    assert trained
+    assert not held_out & trained
+
+
+def test_a_keypoint_map_says_which_joint_of_a_set_is_which(tmp_path):
+    labels = annotated(tmp_path / "set", np.random.default_rng(0))
+    (tmp_path / "map.yaml").write_text("joints: {tail: head}\nabsent: [left_hip]\n")
+    values = {"stage": "landmarks", "images": str(labels)}
+    plain_, mapped = (
+        StoredImages(QUADRUPED, TINY.with_values(**values, keypoint_map=path))
+        for path in ("", str(tmp_path / "map.yaml"))
+    )
+    assert set(plain_.labelled) ^ set(mapped.labelled) == {"tail", "left_hip", "head"}
+    assert plain_.facts != mapped.facts
+    assert "tail             head" in mapped.describe()[0]
+
+
+@pytest.mark.parametrize(("stage", "images"), [("landmarks", "synthetic"), ("autoencoder", "here")])
+def test_a_keypoint_map_is_for_labels_of_a_set(stage, images):
+    with pytest.raises(InputError, match="keypoint_map: is for stages landmarks and nms on an annotated set"):
+        TINY.with_values(stage=stage, images=images, keypoint_map="map.yaml")
+
+
+def test_what_is_not_on_disk_is_counted(tmp_path):
+    labels = annotated(tmp_path / "set", np.random.default_rng(0))
+    (tmp_path / "set" / "3.png").unlink()
+    said = StoredImages(QUADRUPED, TINY.with_values(stage="landmarks", images=str(labels))).describe()
+    assert said[1] == "not used, as their images are not on disk: 1 annotations"
+    assert re.fullmatch(r".*labels\.json: \d+ annotations to train on, \d+ held out", said[2])
+
+
+@pytest.mark.parametrize("side", ["_held_out", "_trained"])
+def test_images_of_which_no_joint_is_known_are_refused(side, tmp_path, monkeypatch):
+    labels = annotated(tmp_path / "set", np.random.default_rng(0))
+    config = TINY.with_values(stage="landmarks", images=str(labels))
+    images = StoredImages(QUADRUPED, config)
+    points, visible, matched = image_sources.onto_skeleton(images._set, QUADRUPED)
+    points[getattr(images, side)] = np.nan
+    monkeypatch.setattr(image_sources, "onto_skeleton", lambda *_: (points, visible, matched))
+    with pytest.raises(InputError, match=r"no joint is known in the \d+ annotations"):
+        StoredImages(QUADRUPED, config).validation(4)

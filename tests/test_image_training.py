@@ -22,7 +22,7 @@ pytest.importorskip("PIL")
 from image_folders import QUADRUPED, TINY, annotated, plain, source  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from lifter import image_sources, image_training, training  # noqa: E402
+from lifter import cli, image_sources, image_training, training  # noqa: E402
 from lifter.checkpoint import load_tensors  # noqa: E402
 from lifter.cli import main  # noqa: E402
 from lifter.heatmaps import gaussians  # noqa: E402
@@ -71,6 +71,12 @@ def refused(*args: Any, **more: Any) -> str:
     (line,) = caught.value.lines
     assert len(line) <= 300
     return line
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    return int(left.value.code or 0)
 
 
 # --- what a stage trains
@@ -372,7 +378,7 @@ def test_another_setting_in_the_same_folder_is_refused_by_its_field(whole):
 def test_a_folder_without_joints_is_refused_where_joints_are_needed(pictures, whole, tmp_path):
     begun(whole, tmp_path, "landmarks")
     line = refused(TINY.with_values(stage="landmarks", images=str(pictures)), tmp_path)
-    assert "images without joints" in line
+    assert "images without labels" in line
 
 
 def test_a_run_of_the_lifter_is_no_model_of_images(tmp_path):
@@ -537,3 +543,47 @@ def test_a_model_holds_what_is_trained_by_then_and_nothing_later(whole):
         assert facts["joints"] == list(QUADRUPED.joints)
         sizes.append(len(tensors))
     assert sizes == sorted(set(sizes))
+
+
+def test_a_joint_that_one_of_both_stages_of_landmarks_never_saw_is_not_found(whole, tmp_path):
+    begun(whole, tmp_path, "landmarks")
+    labels = annotated(tmp_path / "set", np.random.default_rng(0))  # without the tail
+    train_stage(TINY.with_values(stage="landmarks", images=str(labels)), tmp_path)
+    train_stage(TINY.with_values(stage="nms"), tmp_path)
+    *_, facts = load_images(tmp_path / "nms")
+    assert facts["labelled"] == [joint for joint in QUADRUPED.joints if joint != "tail"]
+
+
+def test_labels_that_do_not_fit_are_refused_before_the_first_stage(pictures, tmp_path, capsys):
+    for images, words in ((pictures, "stages landmarks and nms need an annotated set"), ("synthetic", "")):
+        code = run("train-images", "--images", images, "--preset", "debug", "--map", "m.yaml", "--out", tmp_path / "o")
+        line = capsys.readouterr().err
+        assert (code, line.count("\n")) == (2, 1)
+        assert (words or "--map: is for stages landmarks and nms on an annotated set") in line
+        assert not (tmp_path / "o").exists()
+
+
+def test_only_the_stages_that_need_labels_are_given_few_of_them(tmp_path, monkeypatch):
+    given = {}
+    monkeypatch.setattr(image_training, "train_stage", lambda config, *_, **__: given.update({config.stage: config}))
+    monkeypatch.setattr(cli, "_watched", lambda config, out, names, start: start(None))
+    run("train-images", "--preset", "debug", "--labels", 3, "--out", tmp_path / "o")
+    assert {stage: config.labels for stage, config in given.items()} == {
+        "autoencoder": 0, "skip2": 0, "skip1": 0, "landmarks": 3, "nms": 3,
+    }  # fmt: skip
+
+
+def test_the_same_folder_by_another_spelling_is_the_same(pictures, tmp_path, monkeypatch):
+    config = TINY.with_values(images=str(pictures))
+    train_stage(config, tmp_path)
+    for spelt in (f"{pictures}/", f"{pictures}/.", f"{pictures}/../{pictures.name}"):
+        assert train_stage(config.with_values(images=spelt), tmp_path).resumed == config.steps
+    monkeypatch.chdir(pictures)
+    train_stage(config.with_values(images="."), tmp_path / "other")
+    assert train_stage(config.with_values(images="."), tmp_path / "other").resumed == config.steps
+
+
+def test_synthetic_is_never_a_folder_beside_the_configuration(tmp_path):
+    (tmp_path / "synthetic").mkdir()
+    (tmp_path / "c.yaml").write_text("images: synthetic\n")
+    assert load_image_config(tmp_path / "c.yaml").images == "synthetic"

@@ -4,7 +4,9 @@ import io
 import os
 import random
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lifter.data.images import crop, load_image
-from lifter.data.images.picture import MAX_PIXELS, placed
+from lifter.data.images.picture import placed
 from posesynth.errors import InputError
+from posesynth.pillow import MAX_PIXELS
 
 RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
 UPRIGHT = np.array([[RED, GREEN, BLUE], [RED, RED, GREEN]], np.uint8).repeat(8, 0).repeat(8, 1)  # no symmetry
@@ -138,6 +141,20 @@ def test_the_result_can_be_written_to(tmp_path: Path) -> None:
     found = load_image(saved(tmp_path / "x.png", Image.new("RGB", (2, 2))))
     found[0, 0] = 9
     assert found.flags.c_contiguous
+
+
+def test_a_16_bit_pgm_keeps_its_upper_8(tmp_path: Path) -> None:
+    (tmp_path / "x.pgm").write_bytes(b"P5 2 1 65535\n" + bytes([18, 52, 255, 255]))
+    assert load_image(tmp_path / "x.pgm")[0, :, 0].tolist() == [18, 255]
+
+
+def test_reading_in_many_threads_leaves_the_warnings_of_others_alone(tmp_path: Path) -> None:
+    path = saved(tmp_path / "x.png", Image.new("P", (2, 2)))
+    load_image(path)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(load_image, [path] * 400))
+    assert warnings.filters == before
 
 
 # What is refused.

@@ -4,23 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from set_joints import ANIMAL_POSE, COCO, POSETRACK
 
 from lifter.data.images import Annotation, ImageSet
 from lifter.data.images import onto_skeleton as module
+from lifter.data.images.coco import AP10K
 from lifter.data.images.lsp import LSP_JOINTS
 from lifter.data.images.mpii import MPII_JOINTS
-from lifter.data.images.onto_skeleton import onto_skeleton
+from lifter.data.images.onto_skeleton import joints_of_set, onto_skeleton
+from lifter.data.images.tigdog import TIGDOG_JOINTS
+from lifter.data.track import Keypoints
 from posesynth import load_skeleton
 from posesynth.errors import InputError
 
 HUMAN = load_skeleton("human")
-POSETRACK = (
-    *("nose", "head_bottom", "head_top", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow"),
-    *("right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee"),
-    *("left_ankle", "right_ankle"),
-)
-NAMES = {"LSP": LSP_JOINTS, "LSP-extended": LSP_JOINTS, "MPII": MPII_JOINTS, "PoseTrack18": POSETRACK}
-HIPS = ("left_hip", "right_hip")
+NAMES = {"LSP": LSP_JOINTS, "LSP-extended": LSP_JOINTS, "MPII": MPII_JOINTS, "PoseTrack18": POSETRACK, "COCO": COCO}
+OF_ANIMALS = {"AP-10K": AP10K, "TigDog": TIGDOG_JOINTS, "Animal-Pose": ANIMAL_POSE}
+HIPS, SHOULDERS = ("left_hip", "right_hip"), ("left_shoulder", "right_shoulder")
 # What the joints of the trunk are made of, None: absent.
 TRUNK = {
     "LSP": {"hip": HIPS, "spine": None, "thorax": ("neck",), "neck": None, "head": ("head_top",)},
@@ -28,7 +28,8 @@ TRUNK = {
     "MPII": {
         "hip": ("pelvis",), "spine": None, "thorax": ("thorax",), "neck": ("upper_neck",), "head": ("head_top",),
     },
-    "PoseTrack18": {"hip": HIPS, "spine": None, "thorax": ("head_bottom",), "neck": None, "head": ("head_top",)},
+    "PoseTrack18": {"hip": HIPS, "spine": None, "thorax": ("head_bottom",), "neck": ("nose",), "head": ("head_top",)},
+    "COCO": {"hip": HIPS, "spine": None, "thorax": SHOULDERS, "neck": ("nose",), "head": None},
 }  # fmt: skip
 
 
@@ -65,13 +66,12 @@ def test_the_trunk_is_made_of_what_the_sets_names_mean(kind: str) -> None:
 
 
 def test_every_set_whose_names_mislead_is_tested() -> None:
-    assert {kind for kind, _ in module._KNOWN} <= set(TRUNK)
-    assert {skeleton for _, skeleton in module._KNOWN} == {"human"}
+    assert set(module._PEOPLE) <= set(TRUNK)
 
 
-@pytest.mark.parametrize("kind", [kind for kind, _ in module._KNOWN])
+@pytest.mark.parametrize("kind", module._PEOPLE)
 def test_by_name_alone_each_of_them_would_mislead(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_KNOWN", {})
+    monkeypatch.setattr(module, "_PEOPLE", {})
     *_, matched = onto_skeleton(labelled(kind, NAMES[kind]), HUMAN)
     assert {joint: matched.joints.get(joint) for joint in TRUNK[kind]} != TRUNK[kind]
 
@@ -109,3 +109,29 @@ def test_a_map_whose_y_grows_upwards_is_refused(tmp_path: Path) -> None:
     path.write_text("y_up: true\n")
     with pytest.raises(InputError, match="y_up: true; expected false"):
         onto_skeleton(labelled("LSP", LSP_JOINTS), HUMAN, str(path))
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "skeleton"),
+    [
+        *((kind, names, "human") for kind, names in NAMES.items()),
+        *((kind, names, animal) for kind, names in OF_ANIMALS.items() for animal in ("dog", "mammal", "quadruped")),
+    ],
+)
+def test_what_a_joint_is_trained_on_is_what_it_is_scored_as(kind: str, names: tuple[str, ...], skeleton: str) -> None:
+    given, whose = labelled(kind, names), load_skeleton(skeleton)
+    trained, _, matched = onto_skeleton(given, whose)
+    predictions = Keypoints(
+        trained[:, None], np.ones((1, 1, len(whose.joints))), whose.joints, ("",), ("a.png",), "poses.h5", "poses"
+    )
+    scored = joints_of_set(predictions, given)
+    assert len(scored) == sum(len(taken) == 1 for taken in matched.joints.values())
+    for joint, name in scored.items():
+        np.testing.assert_array_equal(
+            trained[0, whose.joints.index(name)], given.keypoints[0, names.index(joint)], err_msg=joint
+        )
+
+
+def test_words_of_others_stand_for_what_they_say_alone() -> None:
+    other = Keypoints(np.zeros((1, 1, 2, 2)), np.ones((1, 1, 2)), ("head", "left_elbow"), ("",), (0,), "p.csv", "csv")
+    assert joints_of_set(other, labelled("AP-10K", AP10K)) == {"left_elbow": "left_elbow"}

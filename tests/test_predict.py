@@ -29,7 +29,7 @@ from lifter.data.poses import read_poses  # noqa: E402
 from lifter.heatmaps import argmax, gaussians  # noqa: E402
 from lifter.image_pipeline import BATCH, ImageModel, load_image_model  # noqa: E402
 from lifter.image_training import train_stage  # noqa: E402
-from lifter.predict import find_track, pictures_of, predict  # noqa: E402
+from lifter.predict import describe, find_track, pictures_of, predict  # noqa: E402
 from posesynth.errors import InputError  # noqa: E402
 from posesynth.render import render  # noqa: E402
 
@@ -333,7 +333,14 @@ def test_an_image_of_any_shape_is_drawn(model, tmp_path, size):
 def test_pictures_that_differ_in_their_ending_alone_keep_it(tmp_path):
     for name in ("a.png", "a.jpg", "b.png"):
         Image.new("RGB", (4, 4)).save(tmp_path / name)
-    assert pictures_of(find_frames([tmp_path])) == ("a.jpg.jpg", "a.png.jpg", "b.jpg")
+    assert pictures_of(find_frames([tmp_path])) == ("a.jpg.jpg", "a.png.jpg", "b.png.jpg")
+
+
+def test_names_that_no_table_holds_are_refused_before_the_work(model, tmp_path, monkeypatch):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a dog, lying.png")
+    monkeypatch.setattr(model, "find", None)
+    with pytest.raises(InputError, match=r"'a dog, lying\.png' cannot be a cell"):
+        predict(model, find_frames([tmp_path / "a dog, lying.png"]), tmp_path / "out", ending=".csv")
 
 
 # --- videos
@@ -368,11 +375,13 @@ def test_a_video_becomes_poses_and_a_film(pointer, video, tmp_path):
 
 
 @piped
-def test_a_film_is_made_of_the_frames_that_have_a_box(pointer, video, tmp_path):
+def test_frames_without_a_box_are_not_looked_at_and_boxes_beyond_the_last_are_counted(pointer, video, tmp_path):
     table = tmp_path / "boxes.csv"
-    table.write_text("frame,x,y,w,h\n" + "".join(f"{t},{15 + 5 * t},20,30,30\n" for t in range(0, 10, 2)))
-    track = find_track(pointer, find_frames([video]), load_boxes(table, ()), 0.0)
+    table.write_text("frame,x,y,w,h\n" + "".join(f"{t},{15 + 5 * t},20,30,30\n" for t in range(0, 14, 2)))
+    frames, boxes = find_frames([video]), load_boxes(table, ())
+    track = find_track(pointer, frames, boxes, 0.0)
     assert np.isfinite(track.p2d).all(axis=(1, 2, 3)).tolist() == [True, False] * 5
+    assert "boxes of other frames, not used: 2" in describe(pointer, track, frames, boxes, 0.0, tmp_path)
 
 
 @piped

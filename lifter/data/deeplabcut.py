@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.data.number_table import Table
-from lifter.data.track import CONFIDENCE_WORDS, Column, Frames, Keypoints, frame_labels, from_columns
+from lifter.data.track import CONFIDENCE_WORDS, Column, FrameLabels, Keypoints, frame_labels, from_columns
 from posesynth.motion.clip import fault
 from posesynth.motion.tables import HEADER_ROWS
 
@@ -75,7 +75,9 @@ def label_columns(
     return columns, kept
 
 
-def from_pandas(path: str, names: Sequence[tuple[str, ...]], values: NDArray[np.float64], frames: Frames) -> Keypoints:
+def from_pandas(
+    path: str, names: Sequence[tuple[str, ...]], values: NDArray[np.float64], frames: FrameLabels
+) -> Keypoints:
     """A table that pandas stored: ``names[c]`` are the header rows of column c of ``values`` (T, C)."""
     levels = {len(entries) for entries in names}
     if not levels <= {3, 4} or len(levels) != 1:

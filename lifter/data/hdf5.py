@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from lifter.data.track import Frames, Keypoints, check_count, frame_labels
+from lifter.data.track import FrameLabels, Keypoints, check_count, frame_labels
 from posesynth.errors import InputError
 from posesynth.motion.clip import fault
 from posesynth.motion.tables import reason
@@ -109,7 +109,7 @@ def decode(path: str, what: str, text: Any) -> str:
     return decoded
 
 
-def labels(path: str, what: str, index: NDArray[Any]) -> Frames:
+def labels(path: str, what: str, index: NDArray[Any]) -> FrameLabels:
     """Frame numbers or image names from a stored index."""
     if index.dtype.kind in "iu":
         return tuple(int(number) for number in index.tolist())

@@ -54,18 +54,43 @@ class KeypointMap:
 
 
 def guess_map(
-    keypoints: Keypoints, skeleton: Skeleton, known: Joints | None = None, absent: Sequence[str] = ()
+    keypoints: Keypoints, skeleton: Skeleton, given: Joints | None = None, absent: Sequence[str] = ()
 ) -> KeypointMap:
-    """The map found by name, but for the joints that are ``known``, and those known to be ``absent``.
+    """The map found by name, but for the joints that are ``given``, and those known to be ``absent``.
 
     A keypoint of one side is never a joint of the other.  Raises InputError where fewer than half of the joints are
     found: such a file is of another skeleton, or in words unknown here.
     """
-    joints = _guess(keypoints.names, skeleton.joints, known or {}, absent)
+    joints = guess_joints(keypoints.names, skeleton.joints, given or {}, absent)
     needed = (len(skeleton.joints) + 1) // 2
     if len(joints) < needed:
         raise _too_few(keypoints, skeleton, joints, needed)
     return _finish(keypoints, skeleton, joints, False, f"guessed by name from {keypoints.source}")
+
+
+def guess_joints(names: Sequence[str], joints: Sequence[str], given: Joints, absent: Sequence[str]) -> Joints:
+    """`given`, and the `names` of the other joints, found by spelling, by words, by anatomy; none of the `absent`."""
+    search = _Search(names, dict(given), {found[0] for found in given.values() if len(found) == 1})
+    search.means = {found for found in given.values() if len(found) > 1}
+    words = _words(names)
+
+    def missing() -> list[str]:
+        return [joint for joint in joints if joint not in search.joints and joint not in absent]
+
+    _same(search, words, joints, missing)
+    wanted = dict(zip(joints, read_names(joints), strict=True))
+    parts = {name.part for name in wanted.values()}
+    nearest = NEAREST | NEAREST_ABOVE_THORAX if {"thorax", "neck"} <= parts else NEAREST
+    for joint in missing():
+        side = wanted[joint].side
+        for part in nearest.get(wanted[joint].part, ()):
+            if part.startswith("both "):
+                pair = [name for s in ("l", "r") for name in words.named(s, part.removeprefix("both "))]
+                if not side and search.take_mean(joint, pair):
+                    break
+            elif search.take(joint, words.named(side, part)):
+                break
+    return search.joints
 
 
 def same_joints(names: Sequence[str], joints: Sequence[str]) -> dict[str, str]:
@@ -92,7 +117,7 @@ def load_keypoint_map(path: str | os.PathLike[str], keypoints: Keypoints, skelet
     y_up = bool(read_flag(faults, top["y_up"], "y_up")) if "y_up" in top else False
     if faults:
         raise faults.error()
-    joints = _guess(keypoints.names, skeleton.joints, given, absent)
+    joints = guess_joints(keypoints.names, skeleton.joints, given, absent)
     if len(joints) < min(FEWEST, len(skeleton.joints)):
         raise _too_few(keypoints, skeleton, joints, FEWEST)
     return _finish(keypoints, skeleton, joints, y_up, path)
@@ -171,31 +196,6 @@ class _Search:
         self.joints[joint] = tuple(names)
         self.means.add(tuple(names))
         return True
-
-
-def _guess(names: Sequence[str], joints: Sequence[str], given: Joints, absent: Sequence[str]) -> Joints:
-    """`given`, and what is found for the joints that are not in it: by spelling, by words, by anatomy."""
-    search = _Search(names, dict(given), {found[0] for found in given.values() if len(found) == 1})
-    search.means = {found for found in given.values() if len(found) > 1}
-    words = _words(names)
-
-    def missing() -> list[str]:
-        return [joint for joint in joints if joint not in search.joints and joint not in absent]
-
-    _same(search, words, joints, missing)
-    wanted = dict(zip(joints, read_names(joints), strict=True))
-    parts = {name.part for name in wanted.values()}
-    nearest = NEAREST | NEAREST_ABOVE_THORAX if {"thorax", "neck"} <= parts else NEAREST
-    for joint in missing():
-        side = wanted[joint].side
-        for part in nearest.get(wanted[joint].part, ()):
-            if part.startswith("both "):
-                pair = [name for s in ("l", "r") for name in words.named(s, part.removeprefix("both "))]
-                if not side and search.take_mean(joint, pair):
-                    break
-            elif search.take(joint, words.named(side, part)):
-                break
-    return search.joints
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lifter.data.deeplabcut import from_pandas
 from lifter.data.hdf5 import decode, labels, member, numbers, texts
 from lifter.data.stored_names import UnreadableNamesError, stored_names
-from lifter.data.track import Frames, Keypoints, check_count
+from lifter.data.track import FrameLabels, Keypoints, check_count
 from posesynth.motion.clip import MAX_NUMBERS, fault
 from posesynth.yaml_source import quote
 
@@ -49,7 +49,7 @@ def read_pandas(path: str, group: Any) -> Keypoints:
     return from_pandas(path, names, values, frames)
 
 
-def _table(path: str, group: Any) -> tuple[Names, NDArray[np.float64], Frames]:
+def _table(path: str, group: Any) -> tuple[Names, NDArray[np.float64], FrameLabels]:
     """Records of an index and blocks of numbers; the names of a block's columns are an attribute."""
     table = member(path, group, "table", h5py.Dataset)
     fields = table.dtype.fields or {}
@@ -84,7 +84,7 @@ def _stored_names(path: str, field: str, stored: object) -> Names:
         raise fault(path, None, f"'table': column names of {quote(field)}: {error}; {expected}") from None
 
 
-def _fixed(path: str, group: Any) -> tuple[Names, NDArray[np.float64], Frames]:
+def _fixed(path: str, group: Any) -> tuple[Names, NDArray[np.float64], FrameLabels]:
     """Blocks of numbers, each with its columns' names as levels and the level each column has."""
     count = group.attrs.get("nblocks", 0)
     if not isinstance(count, int | np.integer) or not 1 <= count <= _MOST_BLOCKS:

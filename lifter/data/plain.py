@@ -13,7 +13,7 @@ from lifter.data.number_table import Table
 from lifter.data.track import (
     CONFIDENCE_WORDS,
     Column,
-    Frames,
+    FrameLabels,
     Keypoints,
     check_count,
     check_names,
@@ -52,7 +52,7 @@ def read_plain_csv(table: Table) -> Keypoints:
     who = next((c for c in rest if header[c].lower() in _INDIVIDUAL), None)
     texts = [c for c in (frame, who) if c is not None]
     rows, values = table.body(len(header), texts, list(columns))
-    frames: Frames = tuple(range(len(rows))) if frame is None else frame_labels([row[0] for row in rows])
+    frames: FrameLabels = tuple(range(len(rows))) if frame is None else frame_labels([row[0] for row in rows])
     if who is None:
         return from_columns(table.path, line, "plain csv", list(columns.values()), values, frames)
     if frame is None:
@@ -62,7 +62,7 @@ def read_plain_csv(table: Table) -> Keypoints:
 
 
 def _long_table(
-    path: str, line: int, columns: list[Column], values: NDArray[np.float64], frames: Frames, who: list[str]
+    path: str, line: int, columns: list[Column], values: NDArray[np.float64], frames: FrameLabels, who: list[str]
 ) -> Keypoints:
     """The table whose row n is individual ``who[n]`` in frame ``frames[n]``."""
     times = {frame: t for t, frame in enumerate(dict.fromkeys(frames))}
@@ -159,7 +159,7 @@ def _texts(path: str, what: str, array: NDArray[np.generic]) -> list[str]:
     return [str(text) for text in array]
 
 
-def _frames(path: str, array: NDArray[np.generic]) -> Frames:
+def _frames(path: str, array: NDArray[np.generic]) -> FrameLabels:
     if array.ndim == 1 and array.dtype.kind in "iu":
         return tuple(int(number) for number in array.tolist())
     if array.ndim == 1 and array.dtype.kind == "U":

@@ -10,7 +10,7 @@ A cell is empty where there is no number.  Nine digits give a float32 back to th
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 from urllib.parse import parse_qsl, urlencode
 
@@ -38,6 +38,13 @@ def is_ours(file: BinaryIO) -> bool:
     return file.read(len(_START)) == _START
 
 
+def check_cells(path: str, texts: Iterable[str]) -> None:
+    """InputError unless each of the texts could be a cell."""
+    for text in texts:
+        if text != text.strip() or "," in text or '"' in text:
+            raise fault(path, None, f'{quote(text)} cannot be a cell; expected names without , and ", or write .h5')
+
+
 def write(path: str, write: Write, track: PoseTrack) -> None:
     """Hand the bytes of the table to `write`."""
     coords = _coords(track.confidence is not None, track.p2d_confidence is not None)
@@ -48,9 +55,7 @@ def write(path: str, write: Write, track: PoseTrack) -> None:
         ["bodyparts", *(joint for _, joint, _ in columns)],
         ["coords", *(axis for _, _, axis in columns)],
     ]
-    for cell in {cell for row in rows for cell in row} | {str(frame) for frame in track.frames}:
-        if cell != cell.strip() or "," in cell or '"' in cell:
-            raise fault(path, None, f'{quote(cell)} cannot be a cell; expected names without , and ", or write .h5')
+    check_cells(path, {cell for row in rows for cell in row} | {str(frame) for frame in track.frames})
     if "" in track.frames:
         raise fault(path, None, "a frame has no name; expected one for each, or write .h5")
     lines = [",".join(row) + "\n" for row in rows]

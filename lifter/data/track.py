@@ -16,7 +16,7 @@ CONFIDENCE_WORDS = ("likelihood", "confidence", "score")
 
 # One column of a table: the individual ("" where the file knows none), the joint, and "x", "y" or "confidence".
 Column = tuple[str, str, str]
-Frames = tuple[int | str, ...]
+FrameLabels = tuple[int | str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +33,13 @@ class Keypoints:
     confidence: NDArray[np.float64]
     names: tuple[str, ...]
     individuals: tuple[str, ...]
-    frames: Frames
+    frames: FrameLabels
     source: str
     kind: str
 
 
 def from_columns(
-    path: str, line: int | None, kind: str, columns: Sequence[Column], values: NDArray[np.float64], frames: Frames
+    path: str, line: int | None, kind: str, columns: Sequence[Column], values: NDArray[np.float64], frames: FrameLabels
 ) -> Keypoints:
     """Keypoints from a table: ``values`` (T, C), whose column c is what ``columns[c]`` says."""
     names = list(dict.fromkeys(joint for _, joint, _ in columns))
@@ -104,7 +104,7 @@ def check_count(path: str, count: int) -> None:
         raise fault(path, None, f"{shown(count)} numbers; expected at most {MAX_NUMBERS} (split the track)")
 
 
-def frame_labels(cells: Sequence[str]) -> Frames:
+def frame_labels(cells: Sequence[str]) -> FrameLabels:
     """Frame numbers where every cell is one, else the cells as they are."""
     if all(len(cell) <= 15 and cell.isascii() and cell.isdigit() for cell in cells):
         return tuple(map(int, cells))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from posesynth.draw import FAINT, INK, PAPER, Lines
 
+from ..data.images.image_set import Box
 from ..data.images.picture import shrunk
 from ..data.images.video import film
 from ..data.pose_track import PoseTrack
@@ -29,7 +30,6 @@ _FILM_DPI = 120
 _SHARPEST = 1200  # pixels of the image's longer side
 
 Image = NDArray[np.uint8]
-Box = tuple[float, float, float, float]
 
 
 class Region(NamedTuple):

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from lifter.heatmaps import argmax
-from lifter.image_config import STAGES
+from lifter.image_config import LANDMARK_STAGES, STAGES
 from lifter.image_model import ImageNetworks, load_images
 from lifter.image_sources import Images, source_of
 from posesynth.draw import INK, LEFT, MIDDLE, PAPER, RIGHT
@@ -44,7 +44,7 @@ def stage_picture(run: str | os.PathLike[str], out: str | os.PathLike[str]) -> N
     given = source_of(config, skeleton).validation(SHOWN)
     originals = given.image.permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
-        if config.stage in ("landmarks", "nms"):
+        if config.stage in LANDMARK_STAGES:
             labelled = torch.tensor([joint in facts["labelled"] for joint in skeleton.joints])
             rows = _landmark_rows(net, given, originals, config.stage, labelled)
         else:

@@ -198,7 +198,7 @@ def stand(track: PoseTrack, steps: Any, a: int) -> Standing:
 
 
 def doubtful_joints(track: PoseTrack) -> NDArray[np.bool_]:
-    """(T, A, N) joints that are in the 2D, but were found with too little confidence to be lifted."""
+    """(T, A, N) joints that are in the 2D, but were found in an image with little confidence."""
     if track.p2d_confidence is None:
         return np.zeros(track.p2d.shape[:3], np.bool_)
     return np.asarray(track.p2d_confidence < MIN_CONFIDENCE)

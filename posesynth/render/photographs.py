@@ -3,7 +3,6 @@
 import hashlib
 import os
 import threading
-import warnings
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posesynth.errors import InputError
+from posesynth.pillow import MAX_PIXELS, pillow
 from posesynth.render import draws
 from posesynth.render.draws import Draws, Floats
 from posesynth.trigonometry import f32
@@ -119,15 +119,20 @@ class Photographs:
         from PIL import ImageOps
 
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pillow().DecompressionBombWarning)
-                with pillow().open(os.path.join(self.folder, name), formats=_FORMATS) as image:
-                    image = ImageOps.exif_transpose(image).convert("RGB")
-                    shorter = min(image.size)
-                    if shorter > _LARGEST:
-                        wide, high = image.size
-                        image = image.resize((wide * _LARGEST // shorter, high * _LARGEST // shorter), _bilinear())
-                    return np.array(image)
+            with pillow().open(os.path.join(self.folder, name), formats=_FORMATS) as image:
+                wide, high = image.size
+                if wide * high > MAX_PIXELS:
+                    raise InputError(
+                        f"{self._where(name)}: {wide} x {high} pixels; expected at most {MAX_PIXELS} in all"
+                    )
+                image = ImageOps.exif_transpose(image).convert("RGB")
+                shorter = min(image.size)
+                if shorter > _LARGEST:
+                    wide, high = image.size
+                    image = image.resize((wide * _LARGEST // shorter, high * _LARGEST // shorter), _bilinear())
+                return np.array(image)
+        except InputError:
+            raise
         except Exception as error:  # Pillow's decoders raise whatever comes
             raise InputError(
                 f"{self._where(name)}: cannot be read as a photograph ({type(error).__name__}); "
@@ -136,15 +141,6 @@ class Photographs:
 
     def _where(self, name: str) -> str:
         return os.path.join(self.folder, name)
-
-
-def pillow() -> Any:
-    """PIL.Image; InputError where it is not installed."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise InputError("images need Pillow: pip install 'posesynth[images]'") from None
-    return Image
 
 
 def _bilinear() -> Any:

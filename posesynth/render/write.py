@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from posesynth.ahead import ahead
 from posesynth.errors import InputError, shown, whole_number
+from posesynth.pillow import pillow
 from posesynth.render.images import IMAGE_VERSION, LARGEST, SMALLEST, ImageBatch, render
-from posesynth.render.photographs import Photographs, pillow
+from posesynth.render.photographs import Photographs
 from posesynth.sampler import STREAM_VERSION, check_range, check_skeleton, cores
 from posesynth.skeleton import Skeleton
 from posesynth.store.folder import LocalFolder

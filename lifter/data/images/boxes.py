@@ -85,9 +85,9 @@ def read_box(text: str) -> Box:
     try:
         x, y, w, h = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"--box: is {shown(text)}; expected x,y,w,h in pixels") from None
+        raise InputError(f"box: is {shown(text)}; expected x,y,w,h in pixels") from None
     if fault_of_box := _wrong((x, y, w, h)):
-        raise InputError(f"--box: {shown(text)}: {fault_of_box}")
+        raise InputError(f"box: {shown(text)}: {fault_of_box}")
     return x, y, w, h
 
 

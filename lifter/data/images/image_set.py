@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.data.track import check_count, check_names
-from posesynth.errors import shown
+from posesynth.errors import InputError, shown
 from posesynth.motion.clip import FARTHEST, fault
 from posesynth.yaml_source import quote
 
@@ -54,6 +54,11 @@ class ImageSet:
     def visible(self) -> Mask:
         """(n, K) bool of all annotations."""
         return np.array([a.visible for a in self.annotations], np.bool_).reshape(len(self.annotations), len(self.names))
+
+    def check_labelled(self) -> None:
+        """InputError for a folder of plain images."""
+        if not self.names:
+            raise InputError(f"{self.source}: images without labels; expected an annotated set")
 
     def images(self) -> tuple[str, ...]:
         """The paths of the images, each once."""

@@ -4,26 +4,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.data.images.image_set import ImageSet
-from lifter.data.matching import Joints, KeypointMap, bind, guess_map, load_keypoint_map, same_joints
+from lifter.data.matching import Joints, KeypointMap, bind, guess_joints, guess_map, load_keypoint_map, same_joints
 from lifter.data.track import Keypoints
 from posesynth.errors import InputError
 from posesynth.skeleton import Skeleton, load_skeleton
 
-# Where a name misleads: Human3.6M's neck is in front of the neck; what LSP calls neck is its thorax.
-_KNOWN: dict[tuple[str, str], tuple[Joints, tuple[str, ...]]] = {
-    ("LSP", "human"): ({"thorax": ("neck",)}, ("neck", "spine")),
-    ("LSP-extended", "human"): ({"thorax": ("neck",)}, ("neck", "spine")),
-    ("PoseTrack18", "human"): ({"thorax": ("head_bottom",), "head": ("head_top",)}, ("neck", "spine")),
+# Where the names of a set of people mislead: Human3.6M's neck is the nose; what LSP calls neck is its thorax.
+_PEOPLE: dict[str, tuple[Joints, tuple[str, ...]]] = {
+    "LSP": ({"thorax": ("neck",)}, ("neck", "spine")),
+    "LSP-extended": ({"thorax": ("neck",)}, ("neck", "spine")),
+    "PoseTrack18": ({"thorax": ("head_bottom",), "neck": ("nose",), "head": ("head_top",)}, ("spine",)),
 }
-
-# What Human3.6M's names mean to everybody else.
-_HUMAN = {"neck": "nose", "left_foot": "left_ankle", "right_foot": "right_ankle"}
 
 
 def as_keypoints(image_set: ImageSet) -> Keypoints:
     """The annotations as a track: T = n labels of one individual, confidence 1 where visible, 0 where hidden."""
-    if not image_set.names:
-        raise InputError(f"{image_set.source}: images without labels; expected an annotated set")
+    image_set.check_labelled()
     positions = image_set.keypoints[:, None]
     confidence = np.where(np.isfinite(positions).all(-1), image_set.visible[:, None], np.nan).astype(np.float64)
     frames = tuple(a.image for a in image_set.annotations)
@@ -41,8 +37,7 @@ def onto_skeleton(
     """
     keypoints = as_keypoints(image_set)
     if keypoint_map is None:
-        known, absent = _KNOWN.get((image_set.kind, skeleton.name), ({}, ()))
-        matched = guess_map(keypoints, skeleton, known, absent)
+        matched = guess_map(keypoints, skeleton, *_meant(image_set, skeleton.joints))
     else:
         matched = load_keypoint_map(keypoint_map, keypoints, skeleton)
         if matched.y_up:
@@ -52,11 +47,18 @@ def onto_skeleton(
     return points, visible, matched
 
 
-def joints_of_set(names: tuple[str, ...], image_set: ImageSet) -> dict[str, str]:
-    """Joint of the set -> the one of `names` that means the same: `names` of any file, or those of `human`."""
-    if names != load_skeleton("human").joints:
-        return same_joints(names, image_set.names)
-    meant = {_HUMAN.get(name, name): name for name in names}
-    found = {joint: meant[name] for joint, name in same_joints(tuple(meant), image_set.names).items()}
-    known, _ = _KNOWN.get((image_set.kind, "human"), ({}, ()))
-    return found | {keypoints[0]: joint for joint, keypoints in known.items()}
+def joints_of_set(predictions: Keypoints, image_set: ImageSet) -> dict[str, str]:
+    """Joint of the set -> the joint of the predictions that stands for it.
+
+    Of a skeleton's joints each stands for what it is trained on (`onto_skeleton`), be it only the nearest; other names
+    stand for what they say.
+    """
+    if predictions.kind != "poses" and predictions.names != load_skeleton("human").joints:
+        return same_joints(predictions.names, image_set.names)
+    trained = guess_joints(image_set.names, predictions.names, *_meant(image_set, predictions.names))
+    return {taken[0]: joint for joint, taken in trained.items() if len(taken) == 1}
+
+
+def _meant(image_set: ImageSet, joints: tuple[str, ...]) -> tuple[Joints, tuple[str, ...]]:
+    """What of a skeleton's joints is known beyond their names: keypoints of some, and those that the set has not."""
+    return _PEOPLE.get(image_set.kind, ({}, ())) if joints == load_skeleton("human").joints else ({}, ())

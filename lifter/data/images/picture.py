@@ -3,7 +3,6 @@
 import os
 import stat
 import struct
-import warnings
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from posesynth.errors import InputError, shown, whole_number
 from posesynth.motion.clip import fault
 from posesynth.motion.tables import reason
+from posesynth.pillow import MAX_PIXELS, pillow
 
-MAX_PIXELS = 1024**3 // 12  # 89 million, from where on Pillow warns of bombs; 270 MB in memory
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 PAPER = (255, 255, 255)  # behind what is transparent, as browsers show it; its hidden colour is anything
 
@@ -33,24 +32,20 @@ def load_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     larger than `MAX_PIXELS`, or of numbers without a range (32-bit and floating point TIFF).
     """
     path = os.fspath(path)
-    pillow, upright = _pillow()
+    pil = pillow()
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise fault(path, None, "is no regular file; expected an image")
         if status.st_size == 0:
             raise fault(path, None, "empty; expected an image")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd but readable files
-            warnings.simplefilter("error", pillow.DecompressionBombWarning)
-            with pillow.open(path, formats=FORMATS) as image:
-                _check(path, image.size, image.mode)
-                return _rgb(pillow, upright(image))
+        with pil.open(path, formats=FORMATS) as image:
+            return _rgb(path, image)
     except InputError:
         raise
-    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning):
+    except pil.DecompressionBombError:
         raise fault(path, None, f"more than {MAX_PIXELS} pixels; expected a smaller image") from None
-    except pillow.UnidentifiedImageError:
+    except pil.UnidentifiedImageError:
         raise fault(path, None, f"is no image; expected one of {', '.join(FORMATS)}") from None
     except _DAMAGE as error:
         raise fault(path, None, f"cannot be read: {reason(error)}; expected a whole image file") from None
@@ -66,7 +61,7 @@ def crop(
     the area that a new pixel covers, so that shrinking does not alias; black beyond the image.  InputError for a box
     without extent, not finite, or wholly beside the image.
     """
-    pillow, _ = _pillow()
+    pil = pillow()
     size = whole_number("size", size, 1, 8192)
     x, y, w, h = _checked_box(image, box)
     if not 0 <= margin <= 10:
@@ -82,9 +77,9 @@ def crop(
     c, d = int(np.ceil(left + side)) + around, int(np.ceil(top + side)) + around
     if (c - a) * (d - b) > MAX_PIXELS:
         raise InputError(f"box: {shown(tuple(box))} takes {(c - a) * (d - b)} pixels; expected at most {MAX_PIXELS}")
-    part = pillow.fromarray(image).crop((a, b, c, d))
+    part = pil.fromarray(image).crop((a, b, c, d))
     inner = (left - a, top - b, left - a + side, top - b + side)
-    resized = part.resize((size, size), pillow.Resampling.BILINEAR, box=inner)
+    resized = part.resize((size, size), pil.Resampling.BILINEAR, box=inner)
     scale = size / side
     return np.asarray(resized), np.array([[scale, 0, -scale * left], [0, scale, -scale * top]])
 
@@ -95,9 +90,9 @@ def shrunk(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
     scale = longest / max(height, width)
     if scale >= 1:
         return image
-    pillow, _ = _pillow()
+    pil = pillow()
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(pillow.fromarray(image).resize(size, pillow.Resampling.BILINEAR, reducing_gap=3))
+    return np.asarray(pil.fromarray(image).resize(size, pil.Resampling.BILINEAR, reducing_gap=3))
 
 
 def placed(affine: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:
@@ -110,22 +105,25 @@ def taken_back(affine: NDArray[np.float64], points: ArrayLike) -> NDArray[np.flo
     return (np.asarray(points, np.float64) - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
 
 
-def _check(path: str, size: tuple[int, int], mode: str) -> None:
-    if size[0] * size[1] > MAX_PIXELS:
-        raise fault(path, None, f"{size[0]} x {size[1]} pixels; expected at most {MAX_PIXELS} in all")
-    if mode in ("F", "I"):
-        what = "floating point" if mode == "F" else "32-bit"
+def _rgb(path: str, image: Any) -> NDArray[np.uint8]:
+    """The pixels of an opened image; InputError for too many of them, or numbers of which nobody tells the range."""
+    from PIL import ImageOps
+
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise fault(path, None, f"{width} x {height} pixels; expected at most {MAX_PIXELS} in all")
+    sixteen_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+    if image.mode in ("F", "I") and not sixteen_bits:
+        what = "floating point" if image.mode == "F" else "32-bit"
         raise fault(path, None, f"{what} numbers, of which nobody tells the range; expected 8 or 16 bits a channel")
-
-
-def _rgb(pillow: Any, image: Any) -> NDArray[np.uint8]:
-    if image.mode.startswith("I;16"):
+    image = ImageOps.exif_transpose(image)
+    if sixteen_bits:
         grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.has_transparency_data:
         seen = image.convert("RGBA")
-        paper = pillow.new("RGBA", seen.size, (*PAPER, 255))
-        image = pillow.alpha_composite(paper, seen)
+        paper = pillow().new("RGBA", seen.size, (*PAPER, 255))
+        image = pillow().alpha_composite(paper, seen)
     return np.array(image.convert("RGB"))
 
 
@@ -137,11 +135,3 @@ def _checked_box(image: NDArray[np.uint8], box: Sequence[float]) -> tuple[float,
         raise InputError(f"box: is {shown(tuple(box))}; expected x, y, and a width and height above 0")
     x, y, w, h = values.tolist()
     return x, y, w, h
-
-
-def _pillow() -> tuple[Any, Any]:
-    try:
-        from PIL import Image, ImageOps
-    except ModuleNotFoundError:
-        raise InputError("images need Pillow: pip install 'posesynth[images]'") from None
-    return Image, ImageOps.exif_transpose
