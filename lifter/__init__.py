@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Config, load_config
-    from .image_pipeline import ImageModel, load_image_model
+    from .images.pipeline import ImageModel, load_image_model
     from .pipeline import Lifter, Poses, load
     from .training import train
 
@@ -26,8 +26,8 @@ __all__ = ["Config", "ImageModel", "Lifter", "Poses", "load", "load_config", "lo
 _HOMES = {
     "Config": ".config",
     "load_config": ".config",
-    "ImageModel": ".image_pipeline",
-    "load_image_model": ".image_pipeline",
+    "ImageModel": ".images.pipeline",
+    "load_image_model": ".images.pipeline",
     "Lifter": ".pipeline",
     "Poses": ".pipeline",
     "load": ".pipeline",

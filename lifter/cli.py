@@ -201,7 +201,7 @@ def evaluate(
 @click.option("--json", "json_file", metavar="FILE", help="A new file for the table as JSON, too.")
 def evaluate_images(predictions: str, image_set: str, protocol: Any, json_file: str | None) -> None:
     """Measure predicted 2D landmarks on an annotated image set: PCK, joint by joint."""
-    from lifter.evaluate_images import evaluate_images as run
+    from lifter.images.evaluate import evaluate_images as run
 
     if json_file is not None:
         _check_new(json_file)
@@ -272,9 +272,9 @@ def _predict(
     boxes = None if boxes_file is None else load_boxes(boxes_file, frames.names)
     one = None if box is None else read_box(box)
     try:
-        from lifter.image_pipeline import load_image_model
-        from lifter.predict import describe
-        from lifter.predict import predict as run
+        from lifter.images.pipeline import load_image_model
+        from lifter.images.predict import describe
+        from lifter.images.predict import predict as run
     except ModuleNotFoundError as error:
         raise InputError(f"predicting needs {error.name}: pip install 'posesynth[lifter,images,draw]'") from None
     found = load_image_model(model, lifting)
@@ -346,7 +346,7 @@ def _train(config: Config, out: str, where: str | None, tensorboard: bool) -> No
 
 def _train_stages(configs: list[ImageConfig], out: str, tensorboard: bool) -> None:
     try:
-        from lifter.image_training import describe_images, train_stage
+        from lifter.images.training import describe_images, train_stage
     except ModuleNotFoundError as error:
         raise InputError(f"training on images needs {error.name}: pip install 'posesynth[lifter,images]'") from None
     # Labels that do not fit are found before hours are spent on the stages that need none.
@@ -414,7 +414,7 @@ def _draw_curves(out: str) -> None:
 
 def _draw_stage(run: str) -> None:
     try:
-        from lifter.draw.stages import stage_picture
+        from lifter.images.stage_picture import stage_picture
 
         path = os.path.join(run, "images.png")
         stage_picture(run, path)

@@ -30,8 +30,8 @@ def image_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch = pytest.importorskip("torch")
     for module in ("lightning_fabric", "safetensors", "PIL"):
         pytest.importorskip(module)
-    from lifter import image_training
     from lifter.image_config import PRESETS
+    from lifter.images import training as image_training
 
     def train(out: Path) -> None:
         threads = torch.get_num_threads()

@@ -9,7 +9,7 @@ from PIL import Image
 
 import posesynth
 from lifter.image_config import ImageConfig
-from lifter.image_sources import RenderedImages
+from lifter.images.sources import RenderedImages
 
 TINY = ImageConfig(
     size=64, width=2, code=4, steps=5, batch=2, sigma=2.5, learning_rate=1e-3, schedule="one-cycle", precision="32"

@@ -7,8 +7,8 @@ pytest.importorskip("lightning_fabric")
 
 from image_folders import QUADRUPED, TINY  # noqa: E402
 
-from lifter.augmentation import augmented, draws, mirrored_joints  # noqa: E402
-from lifter.heatmaps import gaussians  # noqa: E402
+from lifter.images.augmentation import augmented, draws, mirrored_joints  # noqa: E402
+from lifter.images.heatmaps import gaussians  # noqa: E402
 
 
 def dots(places: torch.Tensor, size: int = 64) -> torch.Tensor:

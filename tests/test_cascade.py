@@ -20,7 +20,7 @@ import posesynth  # noqa: E402
 from lifter import geometry, losses, training  # noqa: E402
 from lifter.cascade_step import STANDARDISED_BY, CascadeStep  # noqa: E402
 from lifter.config import TARGETS, Config  # noqa: E402
-from lifter.image_model import digest_of  # noqa: E402
+from lifter.images.model import digest_of  # noqa: E402
 from lifter.learner import KeptLosses, learning_rate  # noqa: E402
 from lifter.model_file import load_model, new_network, shipped_models  # noqa: E402
 from lifter.networks.cascade import Cascade, Stage  # noqa: E402

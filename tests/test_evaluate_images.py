@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from lifter import landmark_metrics as metrics
 from lifter.cli import main
 from lifter.data.images import Annotation, ImageSet, load_image_set
 from lifter.data.images.lsp import LSP_JOINTS
 from lifter.data.images.onto_skeleton import onto_skeleton
-from lifter.evaluate_images import evaluate_images, evaluate_landmarks, read_predictions
+from lifter.images import metrics
+from lifter.images.evaluate import evaluate_images, evaluate_landmarks, read_predictions
 from posesynth.errors import InputError
 from posesynth.skeleton import load_skeleton
 

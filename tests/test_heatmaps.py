@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lifter.heatmaps import argmax, gaussians, soft_argmax  # noqa: E402
+from lifter.images.heatmaps import argmax, gaussians, soft_argmax  # noqa: E402
 from lifter.losses import (  # noqa: E402
     heatmap_loss,
     heatmap_loss_floor,

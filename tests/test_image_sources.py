@@ -17,9 +17,9 @@ from image_folders import QUADRUPED, TINY, annotated, plain, source  # noqa: E40
 from PIL import Image  # noqa: E402
 
 import posesynth  # noqa: E402
-from lifter import image_sources  # noqa: E402
 from lifter.image_config import STAGES  # noqa: E402
-from lifter.image_sources import StoredImages  # noqa: E402
+from lifter.images import sources as image_sources  # noqa: E402
+from lifter.images.sources import StoredImages  # noqa: E402
 from posesynth.errors import InputError  # noqa: E402
 
 

@@ -22,14 +22,16 @@ pytest.importorskip("PIL")
 from image_folders import QUADRUPED, TINY, annotated, plain, source  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from lifter import cli, image_sources, image_training, training  # noqa: E402
+from lifter import cli, training  # noqa: E402
 from lifter.checkpoint import load_tensors  # noqa: E402
 from lifter.cli import main  # noqa: E402
-from lifter.heatmaps import gaussians  # noqa: E402
 from lifter.image_config import PRESETS, STAGES, ImageConfig, load_image_config  # noqa: E402
-from lifter.image_model import SHAPE, ImageNetworks, digest_of, load_images, trained_parameters  # noqa: E402
-from lifter.image_step import ImageStep  # noqa: E402
-from lifter.image_training import train_stage  # noqa: E402
+from lifter.images import sources as image_sources  # noqa: E402
+from lifter.images import training as image_training  # noqa: E402
+from lifter.images.heatmaps import gaussians  # noqa: E402
+from lifter.images.model import SHAPE, ImageNetworks, digest_of, load_images, trained_parameters  # noqa: E402
+from lifter.images.step import ImageStep  # noqa: E402
+from lifter.images.training import train_stage  # noqa: E402
 from posesynth.errors import InputError  # noqa: E402
 
 
@@ -281,9 +283,9 @@ def test_an_aim_that_was_reached_before_a_stop_is_remembered(tmp_path, monkeypat
 RANKS = """
 import os, sys, traceback
 import torch
-from lifter import image_training
+from lifter.images import training as image_training
 from lifter.image_config import load_image_config
-from lifter.image_step import ImageStep
+from lifter.images.step import ImageStep
 
 torch.set_num_threads(1)
 image_training.LOG_EVERY = image_training.VALIDATE_EVERY = 2

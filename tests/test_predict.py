@@ -26,10 +26,10 @@ from lifter.data.images.frames import find_frames  # noqa: E402
 from lifter.data.images.picture import crop, placed, taken_back  # noqa: E402
 from lifter.data.keypoints import load_keypoints  # noqa: E402
 from lifter.data.poses import read_poses  # noqa: E402
-from lifter.heatmaps import argmax, gaussians  # noqa: E402
-from lifter.image_pipeline import BATCH, ImageModel, load_image_model  # noqa: E402
-from lifter.image_training import train_stage  # noqa: E402
-from lifter.predict import describe, find_track, pictures_of, predict  # noqa: E402
+from lifter.images.heatmaps import argmax, gaussians  # noqa: E402
+from lifter.images.pipeline import BATCH, ImageModel, load_image_model  # noqa: E402
+from lifter.images.predict import describe, find_track, pictures_of, predict  # noqa: E402
+from lifter.images.training import train_stage  # noqa: E402
 from posesynth.errors import InputError  # noqa: E402
 from posesynth.render import render  # noqa: E402
 
@@ -523,7 +523,7 @@ def test_what_stops_the_drawing_leaves_nothing(model, photos, tmp_path, monkeypa
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lifter.predict.draw_prediction", full)
+    monkeypatch.setattr("lifter.images.predict.draw_prediction", full)
     with pytest.raises(InputError, match="No space left"):
         predict(model, find_frames([photos]), tmp_path / "out", None, 0.0)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["photos"]
@@ -542,7 +542,7 @@ def test_threads_change_neither_order_nor_places(pointer, tmp_path, monkeypatch)
     frames = find_frames([tmp_path])
     found = []
     for threads in (1, 4):
-        monkeypatch.setattr("lifter.predict.cores", lambda threads=threads: threads)
+        monkeypatch.setattr("lifter.images.predict.cores", lambda threads=threads: threads)
         found.append(find_track(pointer, frames, None, 0.0).p2d)
     np.testing.assert_array_equal(*found)
     assert np.abs(found[0][:, 0, 0, 0] - (5 * np.arange(12) + 0.5)).max() < 3

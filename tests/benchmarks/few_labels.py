@@ -17,10 +17,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from lifter import image_training
 from lifter.draw.figure import new_figure, written
 from lifter.image_config import TRANSFERS
-from lifter.image_model import load_images
+from lifter.images import training as image_training
+from lifter.images.model import load_images
 from posesynth.draw import FAINT, INK, LEFT, PAPER, RIGHT, SHADE
 
 LABELS = [int(word) for word in os.environ.get("LABELS", "10,30,100,300,1000").split(",")]

@@ -17,9 +17,9 @@ from lifter.data.images import load_image
 from lifter.data.images.frames import find_frames
 from lifter.draw.predictions import draw_prediction
 from lifter.image_config import PRESETS
-from lifter.image_model import ImageNetworks
-from lifter.image_pipeline import BATCH, ImageModel
-from lifter.predict import find_track
+from lifter.images.model import ImageNetworks
+from lifter.images.pipeline import BATCH, ImageModel
+from lifter.images.predict import find_track
 from posesynth.render import render
 
 from .measure import alternate, table

@@ -21,7 +21,7 @@ from lifter.data.images.onto_skeleton import onto_skeleton
 from lifter.data.images.picture import placed
 from lifter.data.matching import KeypointMap, describe
 from lifter.image_config import LANDMARK_STAGES, SYNTHETIC, ImageConfig
-from lifter.landmark_metrics import longer_side
+from lifter.images.metrics import longer_side
 from lifter.sources import VALIDATION
 from posesynth.ahead import ahead
 from posesynth.errors import InputError

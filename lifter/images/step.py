@@ -18,12 +18,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from lifter import losses
-from lifter.augmentation import DRAWS, augmented, draws, mirrored_joints
-from lifter.heatmaps import argmax, gaussians, soft_argmax
 from lifter.image_config import LANDMARK_STAGES, ImageConfig
-from lifter.image_model import ImageNetworks, digest_of, load_stage_before, save_images, trained_parameters
-from lifter.image_sources import Images
-from lifter.landmark_metrics import hits, pck
+from lifter.images.augmentation import DRAWS, augmented, draws, mirrored_joints
+from lifter.images.heatmaps import argmax, gaussians, soft_argmax
+from lifter.images.metrics import hits, pck
+from lifter.images.model import ImageNetworks, digest_of, load_stage_before, save_images, trained_parameters
+from lifter.images.sources import Images
 from lifter.learner import KeptLosses, adam_state, all_finite, fastest, new_adam, set_learning_rate
 from posesynth.skeleton import Skeleton
 

@@ -13,12 +13,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lifter import landmark_metrics as metrics
 from lifter.data.images import ImageSet, load_image_set
 from lifter.data.images.lsp import LSP_JOINTS
 from lifter.data.images.onto_skeleton import joints_of_set
 from lifter.data.keypoints import Keypoints, load_keypoints
 from lifter.data.matching import same_joints
+from lifter.images import metrics
 from lifter.text_table import aligned
 from posesynth.errors import InputError, shown
 from posesynth.motion.clip import fault

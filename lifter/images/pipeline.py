@@ -15,9 +15,9 @@ from lifter.data.images import crop
 from lifter.data.images.image_set import Box
 from lifter.data.images.picture import taken_back
 from lifter.data.pose_track import MIN_CONFIDENCE
-from lifter.heatmaps import argmax
 from lifter.image_config import LANDMARK_STAGES, ImageConfig
-from lifter.image_model import ImageNetworks, load_images
+from lifter.images.heatmaps import argmax
+from lifter.images.model import ImageNetworks, load_images
 from lifter.model_file import shipped_models
 from lifter.pipeline import Lifter, Poses, load
 from posesynth.errors import InputError, shown

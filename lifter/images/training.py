@@ -8,8 +8,8 @@ import os
 import torch
 
 from lifter.image_config import STAGES, ImageConfig
-from lifter.image_sources import StoredImages, source_of
-from lifter.image_step import ImageStep
+from lifter.images.sources import StoredImages, source_of
+from lifter.images.step import ImageStep
 from lifter.log import summary_writer
 from lifter.training import Progress, Summary, make_folder, new_fabric, run
 from posesynth.errors import InputError

@@ -14,15 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lifter.heatmaps import argmax
+from lifter.draw.figure import new_axes, new_figure, written
 from lifter.image_config import LANDMARK_STAGES, STAGES
-from lifter.image_model import ImageNetworks, load_images
-from lifter.image_sources import Images, source_of
+from lifter.images.heatmaps import argmax
+from lifter.images.model import ImageNetworks, load_images
+from lifter.images.sources import Images, source_of
 from posesynth.draw import INK, LEFT, MIDDLE, PAPER, RIGHT
 from posesynth.motion.tables import body_sides
 from posesynth.skeleton import Skeleton
-
-from .figure import new_axes, new_figure, written
 
 SHOWN = 8  # images, side by side
 _SIDE = 1.25  # inches of an image
