@@ -21,8 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as deserialize
 from safetensors.torch import save as serialize
 
-from posesynth.errors import InputError, shown
-from posesynth.motion.clip import fault
+from posesynth.errors import InputError, fault, shown
 from posesynth.store.folder import LocalFolder, is_partial
 from posesynth.store.manifest import Json, decode, digest_of, encode
 

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from lifter.metrics import FEWEST
 from posesynth.coverage.joint_map import JointMap, Pair, bind
-from posesynth.errors import InputError, did_you_mean, shown
+from posesynth.errors import InputError, did_you_mean, error_line, shown
 from posesynth.motion import load_motion
 from posesynth.skeleton import Skeleton
-from posesynth.yaml_source import error_line
 
 Array = NDArray[np.float64]
 Views = Literal["any", "filmed", "perspective"]

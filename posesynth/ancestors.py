@@ -14,7 +14,7 @@ from posesynth.conditional_ranges import range_left
 from posesynth.coverage import JointMap
 from posesynth.coverage.body import Poses, poses
 from posesynth.coverage.readings import read_angles
-from posesynth.errors import InputError, whole_number
+from posesynth.errors import InputError, error_line, whole_number
 from posesynth.evolution import (
     GROWTH,
     LARGEST,
@@ -34,7 +34,6 @@ from posesynth.rng import BLOCK
 from posesynth.sampler import Batch, check_extras, check_skeleton, cores, field_dtype, field_shape
 from posesynth.skeleton import Skeleton
 from posesynth.store import Plan
-from posesynth.yaml_source import error_line
 
 Array = NDArray[np.float64]
 

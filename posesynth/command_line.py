@@ -15,11 +15,10 @@ from typing import Any, NoReturn
 
 import click
 
-from .errors import InputError, did_you_mean
+from .errors import LINE_LIMIT, InputError, did_you_mean
 
 INTERRUPTED = 130
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,9})?", re.IGNORECASE)
-LINE = 300  # characters of an error line
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -228,10 +227,10 @@ def _complain(lines: Any) -> int:
 
 
 def _tell(kind: str, text: object) -> None:
-    """One printable line of at most LINE characters."""
+    """One printable line of at most LINE_LIMIT characters."""
     flat = " ".join(str(text).split())
     line = f"{kind} " + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in flat)
-    print(line if len(line) <= LINE else line[: LINE - 3] + "...", file=sys.stderr)
+    print(line if len(line) <= LINE_LIMIT else line[: LINE_LIMIT - 3] + "...", file=sys.stderr)
 
 
 def told_of_compiling() -> AbstractContextManager[None]:

@@ -5,6 +5,8 @@ import operator
 from collections.abc import Iterable
 from typing import Any
 
+LINE_LIMIT = 300  # characters of an error line
+
 
 class InputError(ValueError):
     """Something the user gave is wrong.
@@ -19,6 +21,18 @@ class InputError(ValueError):
         self.lines = lines
 
 
+def fault(path: str, line: int | None, message: str) -> InputError:
+    """One fault of a file as ``file:line: message``; without a line for a file that has none."""
+    return InputError(error_line(path, f" {message}" if line is None else f"{line}: {message}"))
+
+
+def error_line(source: str, message: str) -> str:
+    """``source:message`` on one printable line of at most 300 characters; a long path loses its beginning."""
+    name = source if len(source) <= 100 else "..." + source[-97:]
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in f"{name}:{message}")
+    return line if len(line) <= LINE_LIMIT else line[: LINE_LIMIT - 3] + "..."
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the choice nearest to `name`, else ``""``."""
     near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.6)
@@ -29,6 +43,17 @@ def shown(value: object) -> str:
     """A value as an error line shows it."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def quote(text: str, limit: int = 40) -> str:
+    """`text` in quotes, cut to `limit` characters, with everything unprintable escaped."""
+    return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def reason(error: Exception) -> str:
+    """What an exception says, on one short line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())[:100]
 
 
 def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:

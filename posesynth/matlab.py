@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from posesynth.errors import InputError
-from posesynth.yaml_source import error_line, quote
+from posesynth.errors import InputError, error_line, quote
 
 Value = Any  # a number (float), an array of them, a text, a cell array's list of values, a struct array's list of dicts
 

@@ -216,8 +216,9 @@ def load_skeleton(name_or_path: str | os.PathLike[str]) -> Skeleton:
 
     Raises `InputError`: no such skeleton, a file that cannot be read, or all that is wrong in it.
     """
+    from posesynth.errors import error_line
     from posesynth.schema import parse_skeleton  # schema makes the classes of this module
-    from posesynth.yaml_source import MAX_BYTES, decode, error_line
+    from posesynth.yaml_source import MAX_BYTES, decode
 
     given = os.fspath(name_or_path)
     path = Path(given)

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from posesynth.yaml_source import Faults, Node, quote, within
+from posesynth.errors import quote
+from posesynth.yaml_source import Faults, Node, within
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
 

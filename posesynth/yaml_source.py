@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from posesynth.errors import InputError, did_you_mean
+from posesynth.errors import InputError, did_you_mean, error_line, quote, reason
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 12
 MAX_NODES = 25_000  # 1024 joints need 20 nodes each; a parse of this many takes under a second
-LINE_LIMIT = 300
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -54,11 +53,6 @@ class Node:
         if self.kind == "plain" and not self.text:
             return "nothing"
         return quote(self.text)
-
-
-def quote(text: str, limit: int = 40) -> str:
-    """`text` in quotes, cut to `limit` characters, with everything unprintable escaped."""
-    return repr(text if len(text) <= limit else text[: limit - 3] + "...")
 
 
 def within(path: str, key: str) -> str:
@@ -102,23 +96,14 @@ class Faults:
         return self.error()
 
 
-def error_line(source: str, message: str) -> str:
-    """``source:message`` on one printable line of at most 300 characters; a long path loses its beginning."""
-    shown = source if len(source) <= 100 else "..." + source[-97:]
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in f"{shown}:{message}")
-    return line if len(line) <= LINE_LIMIT else line[: LINE_LIMIT - 3] + "..."
-
-
 def read_file(source: str, what: str, expected: str = "") -> str:
     """The text of a YAML file.  InputError, one line, that calls it `what` and ends in what was `expected`."""
     try:
         with open(source, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            error_line(source, f" {what} cannot be read ({reason}){expected and '; ' + expected}")
-        ) from None
+        why = f" {what} cannot be read ({reason(error)}){expected and '; ' + expected}"
+        raise InputError(error_line(source, why)) from None
     return decode(data, source)
 
 

@@ -20,12 +20,12 @@ from strategies import skeleton_texts, skeletons
 
 from posesynth import skeleton as skeleton_module
 from posesynth.editor_schema import editor_schema, editor_schema_text
-from posesynth.errors import InputError
+from posesynth.errors import LINE_LIMIT, InputError
 from posesynth.joint_tree import mirrored
 from posesynth.schema import parse_skeleton, with_sampling
 from posesynth.schema_edits import with_ranges
 from posesynth.skeleton import EdgeRange, Sampling, Skeleton, builtin_skeletons, load_skeleton
-from posesynth.yaml_source import LINE_LIMIT, decode
+from posesynth.yaml_source import decode
 
 SHIPPED = Path(__file__).resolve().parents[1] / "skeletons"
 HEADER = "posesynth: 1\nname: a\nroot: r\n"

@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 
 from lifter.data.track import MAX_NAMES, Keypoints, check_count, check_names
-from posesynth.errors import InputError, shown
-from posesynth.motion.clip import MAX_BYTES, fault
-from posesynth.motion.tables import reason
-from posesynth.yaml_source import quote
+from posesynth.errors import InputError, fault, quote, reason, shown
+from posesynth.motion.clip import MAX_BYTES
 
 _EXPECTED = "expected COCO's images, annotations and categories"
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lifter.data.number_table import Table
 from lifter.data.track import CONFIDENCE_WORDS, Column, FrameLabels, Keypoints, frame_labels, from_columns
-from posesynth.motion.clip import fault
+from posesynth.errors import fault
 from posesynth.motion.tables import HEADER_ROWS
 
 REQUIRED = ("bodyparts", "coords")

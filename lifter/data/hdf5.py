@@ -5,8 +5,6 @@ anything is read, and what h5py raises of a damaged file becomes one line.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import h5py
@@ -14,16 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.data.track import FrameLabels, Keypoints, check_count, frame_labels
-from posesynth.errors import InputError
-from posesynth.motion.clip import fault
-from posesynth.motion.tables import reason
-from posesynth.yaml_source import quote
+from posesynth.errors import fault, quote
+from posesynth.hdf5 import open_hdf5
 
 _LONGEST_NAME = 4096  # bytes of a text
-_DAMAGE = (  # what h5py raises of flipped bits
-    *(OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError),
-    *(ArithmeticError, MemoryError, NotImplementedError, SystemError),
-)
 
 
 def read_keypoint_hdf5(path: str) -> Keypoints:
@@ -45,18 +37,6 @@ def read_keypoint_hdf5(path: str) -> Keypoints:
             hint = "; this looks like a SLEAP project: export its analysis file (File > Export Analysis HDF5)"
         expected = "expected DeepLabCut's df_with_missing, or SLEAP's tracks and node_names"
         raise fault(path, None, f"HDF5 of another tool, found {found}; {expected}{hint}")
-
-
-@contextmanager
-def open_hdf5(path: str) -> Iterator[Any]:
-    """The HDF5 file; whatever is raised of it inside becomes an InputError."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except InputError:
-        raise
-    except _DAMAGE as error:
-        raise fault(path, None, f"damaged, or no HDF5 file: {reason(error)}; expected a whole HDF5 file") from None
 
 
 def member(path: str, group: Any, name: str, kind: type) -> Any:

@@ -7,10 +7,7 @@ import numpy as np
 
 from lifter.data.poses import PoseTrack, is_pose_file, read_poses
 from lifter.data.track import Keypoints, check_points
-from posesynth.errors import did_you_mean
-from posesynth.motion.clip import fault
-from posesynth.motion.tables import reason
-from posesynth.yaml_source import quote
+from posesynth.errors import did_you_mean, fault, quote, reason
 
 __all__ = ["Keypoints", "load_keypoints"]
 

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.data.track import check_count
-from posesynth.motion.clip import fault, parse
-from posesynth.motion.tables import reason
-from posesynth.yaml_source import quote
+from posesynth.errors import fault, quote, reason
+from posesynth.motion.clip import parse
 
 Texts = list[tuple[str, ...]]
 

@@ -15,8 +15,8 @@ from lifter.data.deeplabcut import from_pandas
 from lifter.data.hdf5 import decode, labels, member, numbers, texts
 from lifter.data.stored_names import UnreadableNamesError, stored_names
 from lifter.data.track import FrameLabels, Keypoints, check_count
-from posesynth.motion.clip import MAX_NUMBERS, fault
-from posesynth.yaml_source import quote
+from posesynth.errors import fault, quote
+from posesynth.motion.clip import MAX_NUMBERS
 
 _MOST_COLUMNS = 65536
 _MOST_BLOCKS = 256

@@ -20,10 +20,8 @@ from lifter.data.track import (
     frame_labels,
     from_columns,
 )
-from posesynth.errors import InputError
-from posesynth.motion.clip import fault
-from posesynth.motion.tables import DAMAGE, check_archive, read_array, read_names, reason
-from posesynth.yaml_source import quote
+from posesynth.errors import InputError, fault, quote, reason
+from posesynth.motion.tables import DAMAGE, check_archive, read_array, read_names
 
 _FRAME = ("frame", "frame_idx", "frame_index", "frame_number", "image", "image_name", "file_name", "filename", "index")
 _INDIVIDUAL = ("individual", "track", "animal")

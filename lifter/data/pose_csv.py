@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 
 from lifter.data.number_table import Table
 from lifter.data.pose_track import PoseTrack, made_track
-from posesynth.errors import shown
-from posesynth.motion.clip import fault
+from posesynth.errors import fault, quote, shown
 from posesynth.store.folder import Write
-from posesynth.yaml_source import quote
 
 _START = b"scorer,lifter?"
 _FACTS = ["model", "skeleton", "parents", "frames", "source"]

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.data.pose_track import PoseTrack, made_track
-from posesynth.errors import InputError, shown
-from posesynth.motion.clip import fault
+from posesynth.errors import InputError, fault, shown
 from posesynth.store.folder import Write
 from posesynth.store.manifest import Json, decode, digest_of
 

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.data.pose_track import PoseTrack, made_track
-from posesynth.errors import InputError
-from posesynth.motion.clip import fault
-from posesynth.motion.tables import DAMAGE, check_archive, read_array, reason
+from posesynth.errors import InputError, fault, reason
+from posesynth.motion.tables import DAMAGE, check_archive, read_array
 from posesynth.store.folder import Write
 
 _FORMAT = "lifter poses 1"

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError
-from posesynth.motion.clip import fault
-from posesynth.yaml_source import quote
+from posesynth.errors import InputError, fault, quote
 
 LONGEST_TEXT = 10_000
 MIN_CONFIDENCE = 0.1

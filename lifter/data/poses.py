@@ -16,9 +16,7 @@ from typing import BinaryIO
 
 from lifter.data import pose_csv, pose_hdf5, pose_npz
 from lifter.data.pose_track import PoseTrack
-from posesynth.errors import InputError, did_you_mean
-from posesynth.motion.clip import fault
-from posesynth.motion.tables import reason
+from posesynth.errors import InputError, did_you_mean, fault, reason
 from posesynth.store.folder import LocalFolder
 
 __all__ = ["FORMATS", "PoseTrack", "check_pose_path", "is_pose_file", "read_poses", "write_poses"]

@@ -8,8 +8,7 @@ import numpy as np
 
 from lifter.data.hdf5 import decode, member, numbers, texts
 from lifter.data.track import MAX_NAMES, Keypoints, check_names
-from posesynth.motion.clip import fault
-from posesynth.yaml_source import quote
+from posesynth.errors import fault, quote
 
 # Axes as SLEAP writes them (for MATLAB, which turns them round), and as sleap-io may, named in an attribute.
 _MATLAB = ("track", "xy", "node", "frame")

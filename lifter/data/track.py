@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import shown
-from posesynth.motion.clip import FARTHEST, MAX_NUMBERS, fault
-from posesynth.yaml_source import quote
+from posesynth.errors import fault, quote, shown
+from posesynth.motion.clip import FARTHEST, MAX_NUMBERS
 
 MAX_NAMES = 1024  # joints, and individuals, a file may name
 CONFIDENCE_WORDS = ("likelihood", "confidence", "score")

@@ -20,8 +20,7 @@ from lifter.data.keypoints import Keypoints, load_keypoints
 from lifter.data.matching import same_joints
 from lifter.images import metrics
 from lifter.text_table import aligned
-from posesynth.errors import InputError, shown
-from posesynth.motion.clip import fault
+from posesynth.errors import InputError, fault, shown
 
 Array = NDArray[np.float64]
 Protocol = Literal["lsp", "box"]

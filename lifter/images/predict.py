@@ -24,8 +24,7 @@ from lifter.data.pose_track import MIN_CONFIDENCE, PoseTrack
 from lifter.data.poses import write_poses
 from lifter.draw.predictions import LONGEST, draw_film, draw_prediction
 from lifter.images.pipeline import BATCH, ImageModel
-from posesynth.errors import InputError
-from posesynth.motion.clip import fault
+from posesynth.errors import InputError, fault
 from posesynth.sampler import cores
 
 Progress = Callable[[str, int], None]

@@ -24,8 +24,7 @@ from lifter.image_config import LANDMARK_STAGES, SYNTHETIC, ImageConfig
 from lifter.images.metrics import longer_side
 from lifter.sources import VALIDATION
 from posesynth.ahead import ahead
-from posesynth.errors import InputError
-from posesynth.motion.clip import fault
+from posesynth.errors import InputError, fault
 from posesynth.render.images import IMAGE_VERSION
 from posesynth.render.photographs import Photographs
 from posesynth.rng import BLOCK

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from posesynth.coverage.angles import frames, principal_angles, weights
 from posesynth.coverage.joint_map import JointMap, Pair, bind
-from posesynth.errors import InputError
+from posesynth.errors import InputError, error_line
 from posesynth.motion import Motion
 from posesynth.skeleton import Skeleton
-from posesynth.yaml_source import error_line
 
 Array = NDArray[np.float64]
 

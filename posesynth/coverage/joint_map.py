@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError, did_you_mean
+from posesynth.errors import InputError, did_you_mean, error_line, quote
 from posesynth.motion import Motion
 from posesynth.motion.tables import same_side
 from posesynth.skeleton import Skeleton
 from posesynth.yaml_fields import check_keys, read_choice, read_map
-from posesynth.yaml_source import Faults, Node, error_line, quote, read_file, read_yaml, within
+from posesynth.yaml_source import Faults, Node, read_file, read_yaml, within
 
 AXES = ("x", "y", "z", "-x", "-y", "-z")
 KEYS = ("up", "forward", "left", "columns", "joints", "absent")

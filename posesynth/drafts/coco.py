@@ -3,9 +3,7 @@
 from typing import Any
 
 from posesynth.drafts.draft import Draft, linked, named
-from posesynth.errors import InputError, did_you_mean, shown
-from posesynth.motion.clip import fault
-from posesynth.yaml_source import quote
+from posesynth.errors import InputError, did_you_mean, fault, quote, shown
 
 
 def read_categories(path: str, document: Any, category: str | None = None) -> Draft:

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError
-from posesynth.motion.clip import fault
+from posesynth.errors import InputError, fault, quote
 from posesynth.schema.tables import MAX_JOINTS
 from posesynth.yaml_fields import is_name
-from posesynth.yaml_source import quote
 
 Array = NDArray[np.float64]
 Link = tuple[int, int]

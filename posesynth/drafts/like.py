@@ -2,12 +2,12 @@
 
 import os
 
-from posesynth.errors import InputError
+from posesynth.errors import InputError, quote
 from posesynth.schema import parse_skeleton
 from posesynth.schema.tables import MAX_JOINTS
 from posesynth.skeleton import load_skeleton
 from posesynth.yaml_fields import is_name, spelled
-from posesynth.yaml_source import Faults, quote, read_yaml
+from posesynth.yaml_source import Faults, read_yaml
 
 
 def like(name: str | os.PathLike[str], new_name: str) -> str:

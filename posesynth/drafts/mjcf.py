@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from posesynth.drafts.articulated import Body, Hinge, about_axis, model, unit
 from posesynth.drafts.draft import Draft
 from posesynth.drafts.xml_source import Element
-from posesynth.errors import did_you_mean
-from posesynth.motion.clip import fault
+from posesynth.errors import did_you_mean, fault, quote
 from posesynth.motion.rotation import about
-from posesynth.yaml_source import quote
 
 Array = NDArray[np.float64]
 

@@ -10,10 +10,8 @@ from posesynth.drafts.mjcf import read_mjcf
 from posesynth.drafts.sleap import read_hdf5, read_skeleton
 from posesynth.drafts.urdf import read_urdf
 from posesynth.drafts.xml_source import read_xml
-from posesynth.errors import InputError
-from posesynth.motion.clip import fault
+from posesynth.errors import InputError, fault, quote
 from posesynth.motion.documents import read_document
-from posesynth.yaml_source import quote
 
 _KNOWN = "DeepLabCut's config.yaml, SLEAP's .json, .h5 or .slp, COCO's .json, .bvh, .urdf, or MJCF's .xml"
 

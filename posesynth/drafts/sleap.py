@@ -6,20 +6,15 @@ nodes and kinds of edges in the order of the file.  Nothing is unpickled; only n
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from posesynth.drafts.draft import Draft, linked, named
-from posesynth.errors import InputError, shown
-from posesynth.motion.clip import fault
+from posesynth.errors import InputError, fault, quote, shown
 from posesynth.schema.tables import MAX_JOINTS
-from posesynth.yaml_source import quote
 
 _BODY, _SYMMETRY = 1, 2  # SLEAP's kinds of edges
 _LARGEST = 2**24  # bytes of a project's metadata
 _LONGEST = 4096  # bytes of a name
-_DAMAGE = (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError)
 
 
 def read_skeleton(path: str, document: Any) -> Draft:
@@ -32,7 +27,9 @@ def read_skeleton(path: str, document: Any) -> Draft:
 
 def read_hdf5(path: str) -> Draft:
     """The skeleton inside an analysis file (node_names and edge_inds or edge_names), or a project (.slp)."""
-    with _opened(path) as file:
+    from posesynth.hdf5 import open_hdf5
+
+    with open_hdf5(path, "SLEAP's analysis or project") as file:
         if "metadata" in file and "json" in file["metadata"].attrs:
             return _project(path, file["metadata"].attrs["json"])
         if "node_names" not in file:
@@ -140,21 +137,6 @@ def _meaning(place: dict[str, Any]) -> Any:
 
 def _damaged(path: str, found: str) -> InputError:
     return fault(path, None, f"{found}; expected a skeleton as SLEAP writes it")
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[Any]:
-    """The HDF5 file; whatever is raised of it inside becomes an InputError."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except InputError:
-        raise
-    except _DAMAGE as error:
-        said = " ".join(str(error).split())[:80] or type(error).__name__
-        raise fault(path, None, f"damaged, or no HDF5 file: {said}; expected SLEAP's analysis or project") from None
 
 
 def _dataset(path: str, file: Any, name: str, dimensions: int) -> Any:

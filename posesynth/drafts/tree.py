@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 from posesynth.drafts.draft import Draft, Link, part, refused
 from posesynth.drafts.sides import pairs_by_name
-from posesynth.errors import InputError, did_you_mean
-from posesynth.yaml_source import quote
+from posesynth.errors import InputError, did_you_mean, quote
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,8 @@ import numpy as np
 from posesynth.drafts.articulated import Body, Hinge, model, unit
 from posesynth.drafts.draft import Draft
 from posesynth.drafts.xml_source import Element
-from posesynth.motion.clip import fault
+from posesynth.errors import fault, quote
 from posesynth.motion.rotation import about
-from posesynth.yaml_source import quote
 
 _KINDS = {"revolute": "hinge", "continuous": "hinge", "prismatic": "slide", "fixed": "", "floating": "free"}
 

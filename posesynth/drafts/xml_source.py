@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError
-from posesynth.motion.clip import FARTHEST, fault, numbers
-from posesynth.yaml_source import quote
+from posesynth.errors import InputError, fault, quote, reason
+from posesynth.motion.clip import FARTHEST, numbers
 
 MAX_BYTES = 2**24
 MAX_ELEMENTS = 100_000
@@ -55,7 +54,7 @@ def read_xml(path: str) -> Element:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise fault(path, None, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise fault(path, None, f"cannot be read: {reason(error)}") from None
     if len(data) > MAX_BYTES:
         raise fault(path, None, f"larger than {MAX_BYTES >> 20} MiB; expected a model of URDF or MJCF")
     parser = expat.ParserCreate()

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import did_you_mean
-from posesynth.motion.clip import Motion, check_size, fault, numbers, parse, read_text
+from posesynth.errors import did_you_mean, fault, quote
+from posesynth.motion.clip import Motion, check_size, numbers, parse, read_text
 from posesynth.motion.rotation import AXES, about
-from posesynth.yaml_source import quote
 
 DOFS = ("tx", "ty", "tz", "rx", "ry", "rz")
 Row = tuple[int, list[str]]  # line number, words

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError, did_you_mean
-from posesynth.motion.clip import Motion, check_size, fault, numbers, read_text
+from posesynth.errors import InputError, did_you_mean, fault, quote
+from posesynth.motion.clip import Motion, check_size, numbers, read_text
 from posesynth.motion.rotation import AXES, about
-from posesynth.yaml_source import quote
 
 CHANNELS = tuple(f"{axis}{kind}" for kind in ("position", "rotation") for axis in "XYZ")
 WORDS = ("OFFSET", "CHANNELS", "JOINT", "End Site", "}")

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError
-from posesynth.yaml_source import error_line, quote
+from posesynth.errors import fault, quote, reason
 
 MAX_NUMBERS = 2**25  # 256 MiB of float64: 370,000 frames of 30 joints
 MAX_BYTES = 2**27  # of a text file, which takes some ten times as much while it is read
@@ -32,11 +31,6 @@ class Motion:
     source: str = "motion"
 
 
-def fault(path: str, line: int | None, message: str) -> InputError:
-    """One fault of a file as ``file:line: message``; without a line for a file that has none."""
-    return InputError(error_line(path, f" {message}" if line is None else f"{line}: {message}"))
-
-
 def check_size(path: str, frames: int, width: int) -> None:
     """Refuse a clip of `frames` times `width` numbers that is too large to hold."""
     if frames * width > MAX_NUMBERS:
@@ -50,7 +44,7 @@ def read_text(path: str) -> list[str]:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        raise fault(path, None, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise fault(path, None, f"cannot be read: {reason(error)}") from None
     if len(data) > MAX_BYTES:
         raise fault(path, None, f"larger than {MAX_BYTES >> 20} MiB; expected a smaller file (split the clip)")
     try:

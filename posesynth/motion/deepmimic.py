@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import shown
-from posesynth.motion.clip import Motion, check_size, fault
+from posesynth.errors import fault, quote, shown
+from posesynth.motion.clip import Motion, check_size
 from posesynth.motion.documents import is_number, read_document
 from posesynth.motion.rotation import about, of_quaternions
-from posesynth.yaml_source import quote
 
 Array = NDArray[np.float64]
 

@@ -4,7 +4,8 @@ import json
 import re
 from typing import Any
 
-from posesynth.motion.clip import FARTHEST, fault, read_text
+from posesynth.errors import fault
+from posesynth.motion.clip import FARTHEST, read_text
 
 # A comma before a bracket, which JSON forbids and DeepMimic's files hold; what stands in quotes is passed over.
 _COMMAS = re.compile(r'"(?:[^"\\\n]|\\.)*"|,(?=\s*[\]}])')

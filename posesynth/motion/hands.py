@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import shown
-from posesynth.motion.clip import Motion, check_size, fault
+from posesynth.errors import fault, shown
+from posesynth.motion.clip import Motion, check_size
 from posesynth.motion.documents import is_number
 from posesynth.motion.tables import motion_of
 

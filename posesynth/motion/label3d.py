@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError
+from posesynth.errors import InputError, fault, reason
 from posesynth.matlab import LARGEST, read_variables
-from posesynth.motion.clip import MAX_NUMBERS, Motion, check_size, fault
-from posesynth.motion.tables import DAMAGE, motion_of, reason
+from posesynth.motion.clip import MAX_NUMBERS, Motion, check_size
+from posesynth.motion.tables import DAMAGE, motion_of
 
 Array = NDArray[np.generic]
 

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from posesynth.errors import shown
+from posesynth.errors import fault, quote, shown
 from posesynth.motion.amc import read_amc
 from posesynth.motion.bvh import read_bvh
-from posesynth.motion.clip import FARTHEST, Motion, fault
+from posesynth.motion.clip import FARTHEST, Motion
 from posesynth.motion.deepmimic import read_deepmimic
 from posesynth.motion.documents import read_document
 from posesynth.motion.hands import freihand_motion, rhd_motion
 from posesynth.motion.label3d import read_label3d
 from posesynth.motion.tables import read_npy, read_npz, read_table
-from posesynth.yaml_source import quote
 
 
 def load_motion(

@@ -18,10 +18,9 @@ from typing import IO, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError, did_you_mean, shown
-from posesynth.motion.clip import MAX_ARCHIVE, MAX_NUMBERS, Motion, check_size, fault, parse, read_text
+from posesynth.errors import InputError, did_you_mean, fault, quote, reason, shown
+from posesynth.motion.clip import MAX_ARCHIVE, MAX_NUMBERS, Motion, check_size, parse, read_text
 from posesynth.npy_header import read_npy_header
-from posesynth.yaml_source import quote
 
 Row = tuple[int, list[str]]  # line number, cells
 Columns = dict[str, dict[str, int]]  # joint -> axis -> column
@@ -103,12 +102,6 @@ def check_archive(path: str) -> None:
         raise fault(path, None, "is no regular file; expected an NPZ")
     if status.st_size > MAX_ARCHIVE:
         raise fault(path, None, f"larger than {MAX_ARCHIVE >> 20} MiB; expected a smaller file (split the clip)")
-
-
-def reason(error: Exception) -> str:
-    """What an exception says, on one short line."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())[:100]
 
 
 def _rows(path: str) -> list[Row]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError
+from posesynth.errors import InputError, reason
 from posesynth.pillow import MAX_PIXELS, pillow
 from posesynth.render import draws
 from posesynth.render.draws import Draws, Floats
@@ -46,8 +46,9 @@ class Photographs:
         try:
             names = sorted(os.listdir(self.folder))
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise InputError(f"{self.folder}: cannot be read ({reason}); expected a folder of photographs") from None
+            raise InputError(
+                f"{self.folder}: cannot be read ({reason(error)}); expected a folder of photographs"
+            ) from None
         self.names = [name for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")]
         if not self.names:
             raise InputError(f"{self.folder}: holds no photograph; expected files in {', '.join(ENDINGS)}")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.motion.clip import MAX_NUMBERS, fault
+from posesynth.errors import fault
+from posesynth.motion.clip import MAX_NUMBERS
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from lifter.data.benchmarks.benchmark import Benchmark, Recording, recording
 from lifter.data.benchmarks.h36m_cameras import CAMERAS
 from lifter.data.benchmarks.unpickle import array_of, read_object
-from posesynth.errors import did_you_mean, shown
-from posesynth.motion.clip import fault
-from posesynth.yaml_source import quote
+from posesynth.errors import did_you_mean, fault, quote, shown
 
 KIND = "Human3.6M"
 FILE = "data_3d_h36m.npz"

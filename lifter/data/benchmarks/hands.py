@@ -10,8 +10,7 @@ import os
 import numpy as np
 
 from lifter.data.benchmarks.benchmark import Benchmark, Recording, recording
-from posesynth.errors import shown
-from posesynth.motion.clip import fault
+from posesynth.errors import fault, shown
 from posesynth.motion.documents import read_document
 from posesynth.motion.hands import HAND, points, rhd_hands
 

@@ -7,7 +7,7 @@ from lifter.data.benchmarks.benchmark import Benchmark
 from lifter.data.benchmarks.h36m import FILE, read_h36m
 from lifter.data.benchmarks.hands import read_freihand, read_rhd
 from lifter.data.benchmarks.mpi_inf_3dhp import TEST_FILE, TRAIN_FILE, read_3dhp_test, read_3dhp_train
-from posesynth.motion.clip import fault
+from posesynth.errors import fault
 
 FREIHAND_FILE = "training_xyz.json"
 _EXPECTED = f"expected {FILE}, {TRAIN_FILE}, {TEST_FILE}, {FREIHAND_FILE}, or RHD's .json"

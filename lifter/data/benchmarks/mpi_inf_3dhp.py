@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from lifter.data.benchmarks.benchmark import Benchmark, Recording, recording
-from lifter.data.hdf5 import numbers, open_hdf5
-from posesynth.errors import shown
+from lifter.data.hdf5 import numbers
+from posesynth.errors import fault, shown
+from posesynth.hdf5 import open_hdf5
 from posesynth.matlab import read_variables
-from posesynth.motion.clip import fault
 
 TRAINING, TEST = "MPI-INF-3DHP training", "MPI-INF-3DHP test"
 TRAIN_FILE, TEST_FILE = "annot.mat", "annot_data.mat"

@@ -14,11 +14,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError
-from posesynth.motion.clip import fault
-from posesynth.motion.tables import DAMAGE, check_archive, reason
+from posesynth.errors import InputError, fault, quote, reason
+from posesynth.motion.tables import DAMAGE, check_archive
 from posesynth.npy_header import read_npy_header
-from posesynth.yaml_source import quote
 
 LARGEST = 2**30  # bytes of a pickle
 _DAMAGE = (pickle.UnpicklingError, TypeError, AttributeError, RecursionError, UnicodeError, *DAMAGE)

@@ -9,9 +9,7 @@ from lifter.data.images.image_set import Box
 from lifter.data.images.load import load_image_set
 from lifter.data.number_table import open_table
 from lifter.data.track import MAX_NAMES
-from posesynth.errors import InputError, shown
-from posesynth.motion.clip import fault
-from posesynth.yaml_source import quote
+from posesynth.errors import InputError, fault, quote, shown
 
 _COLUMNS = {
     **dict.fromkeys(("image", "frame", "file", "filename", "file_name"), "image"),

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from lifter.data.coco import joint_names, objects, points_of
 from lifter.data.images.image_set import Box, ImageSet, image_folder, image_set, inside
-from posesynth.errors import shown
-from posesynth.motion.clip import fault
+from posesynth.errors import fault, shown
 
 _LEGS = (("left_shoulder", "left_elbow", "left_front_paw"), ("left_hip", "left_knee", "left_back_paw"))
 _FORE, _HIND = ((*leg, *(name.replace("left", "right") for name in leg)) for leg in _LEGS)

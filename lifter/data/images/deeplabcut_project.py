@@ -11,7 +11,7 @@ import numpy as np
 from lifter.data.images.image_set import ImageSet, image_set, inside
 from lifter.data.keypoints import load_keypoints
 from lifter.data.track import Keypoints
-from posesynth.motion.clip import fault
+from posesynth.errors import fault
 
 
 def is_project(folder: str) -> bool:

@@ -13,9 +13,7 @@ from lifter.data.images.load import IMAGES, images_in
 from lifter.data.images.picture import load_image
 from lifter.data.images.video import VIDEOS, read_video
 from posesynth.ahead import ahead
-from posesynth.errors import InputError
-from posesynth.motion.clip import fault
-from posesynth.yaml_source import quote
+from posesynth.errors import InputError, fault, quote
 
 Image = NDArray[np.uint8]
 Result = TypeVar("Result")

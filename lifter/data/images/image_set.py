@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifter.data.track import check_count, check_names
-from posesynth.errors import InputError, shown
-from posesynth.motion.clip import FARTHEST, fault
-from posesynth.yaml_source import quote
+from posesynth.errors import InputError, fault, quote, shown
+from posesynth.motion.clip import FARTHEST
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -12,10 +12,8 @@ from lifter.data.images.image_set import Annotation, ImageSet
 from lifter.data.images.lsp import read_lsp
 from lifter.data.images.mpii import read_mpii_json, read_mpii_mat
 from lifter.data.images.tigdog import is_tigdog, read_tigdog
+from posesynth.errors import fault, quote, reason
 from posesynth.matlab import variables
-from posesynth.motion.clip import fault
-from posesynth.motion.tables import reason
-from posesynth.yaml_source import quote
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pnm")
 MAX_JSON = 2**29  # COCO's training labels are 240 MB

@@ -10,8 +10,8 @@ import os
 import numpy as np
 
 from lifter.data.images.image_set import ImageSet, image_folder, image_set
+from posesynth.errors import fault
 from posesynth.matlab import read_variable
-from posesynth.motion.clip import fault
 
 LSP_JOINTS = (
     *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),

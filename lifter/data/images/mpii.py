@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from lifter.data.images.image_set import Box, ImageSet, image_folder, image_set, inside
-from posesynth.errors import shown
+from posesynth.errors import fault, shown
 from posesynth.matlab import read_variable
-from posesynth.motion.clip import fault
 
 MPII_JOINTS = (
     *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),

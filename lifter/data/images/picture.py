@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from posesynth.errors import InputError, shown, whole_number
-from posesynth.motion.clip import fault
-from posesynth.motion.tables import reason
+from posesynth.errors import InputError, fault, reason, shown, whole_number
 from posesynth.pillow import MAX_PIXELS, pillow
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")

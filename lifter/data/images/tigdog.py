@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from lifter.data.images.image_set import ImageSet, image_set
+from posesynth.errors import fault
 from posesynth.matlab import read_variable
-from posesynth.motion.clip import fault
 
 _LEGS = ("left_front", "right_front", "left_back", "right_back")
 TIGDOG_JOINTS = (

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.errors import InputError
-from posesynth.motion.clip import fault
-from posesynth.motion.tables import reason
+from posesynth.errors import InputError, fault, reason
 from posesynth.pillow import MAX_PIXELS
 
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
