@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lifter.data.anatomy import NEAREST, NEAREST_ABOVE_THORAX, in_common_words, read_names
 from lifter.data.track import Keypoints
 from posesynth.errors import InputError, fault, quote
-from posesynth.motion.tables import same_side
+from posesynth.sides import same_side
 from posesynth.skeleton import Skeleton
 from posesynth.yaml_fields import check_keys, read_flag, read_map
 from posesynth.yaml_source import Faults, Node, read_file, read_yaml, within

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posesynth.draw import BRANCHES, FAINT, INK, LEFT, MIDDLE, RIGHT, SHADE, Lines, bone_lines, view
-from posesynth.motion.tables import body_sides
+from posesynth.sides import body_sides
 
 from ..data.pose_track import PoseTrack
 from .standing import FLAT, FROM_ABOVE, Standing

@@ -20,7 +20,7 @@ from lifter.images.heatmaps import argmax
 from lifter.images.model import ImageNetworks, load_images
 from lifter.images.sources import Images, source_of
 from posesynth.draw import INK, LEFT, MIDDLE, PAPER, RIGHT
-from posesynth.motion.tables import body_sides
+from posesynth.sides import body_sides
 from posesynth.skeleton import Skeleton
 
 SHOWN = 8  # images, side by side

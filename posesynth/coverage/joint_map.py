@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posesynth.errors import InputError, did_you_mean, error_line, quote
 from posesynth.motion import Motion
-from posesynth.motion.tables import same_side
+from posesynth.sides import same_side
 from posesynth.skeleton import Skeleton
 from posesynth.yaml_fields import check_keys, read_choice, read_map
 from posesynth.yaml_source import Faults, Node, read_file, read_yaml, within

@@ -12,7 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import IO, BinaryIO, cast
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from posesynth.errors import InputError, did_you_mean, fault, quote, reason, shown
 from posesynth.motion.clip import MAX_ARCHIVE, MAX_NUMBERS, Motion, check_size, parse, read_text
 from posesynth.npy_header import read_npy_header
+from posesynth.sides import same_side
 
 Row = tuple[int, list[str]]  # line number, cells
 Columns = dict[str, dict[str, int]]  # joint -> axis -> column
@@ -198,27 +199,6 @@ def _complete(path: str, line: int, columns: Columns, expected: str) -> Columns:
             )
             raise fault(path, line, f"joint {quote(joint)} has no {missing}; expected {expected}{near}")
     return columns
-
-
-def same_side(name: str, choices: Iterable[str], names: Iterable[str] = ()) -> list[str]:
-    """The choices that are not of the other side of the body than `name`, itself one of `names`."""
-    choices = list(choices)
-    side, sides = body_sides([name, *names])[name], body_sides(choices)
-    return [choice for choice in choices if "" in (side, sides[choice]) or side == sides[choice]]
-
-
-def body_sides(names: Iterable[str]) -> dict[str, str]:
-    """Name -> "l", "r" or "": by left or right in it, or l or r at an end of it where its twin is a name, too."""
-    lower = {name: name.lower() for name in names}
-    known = set(lower.values())
-    other = {"l": "r", "r": "l"}
-    sides = {}
-    for name, low in lower.items():
-        words = [word for word in ("left", "right") if word in low]
-        front = low[:1] in other and other[low[:1]] + low[1:] in known
-        behind = low[-1:] in other and low[:-1] + other[low[-1:]] in known
-        sides[name] = words[0][0] if len(words) == 1 else low[0] if front else low[-1] if behind else ""
-    return sides
 
 
 def read_array(path: str, what: str, file: IO[bytes]) -> NDArray[np.generic]:
