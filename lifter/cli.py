@@ -197,15 +197,18 @@ def evaluate(
 @lifter.command("evaluate-images")
 @click.option("--predictions", required=True, metavar="FILE", help="Keypoints in any format that lift reads.")
 @click.option("--set", "image_set", required=True, metavar="PATH", help="An annotated image set: a file or a folder.")
+@click.option("--map", "keypoint_map", metavar="FILE", help="The map that train-images was given.")
 @click.option("--protocol", type=click.Choice(["lsp", "box"]), required=True, help="PCK@0.2 of LSP, or by box.")
 @click.option("--json", "json_file", metavar="FILE", help="A new file for the table as JSON, too.")
-def evaluate_images(predictions: str, image_set: str, protocol: Any, json_file: str | None) -> None:
+def evaluate_images(
+    predictions: str, image_set: str, keypoint_map: str | None, protocol: Any, json_file: str | None
+) -> None:
     """Measure predicted 2D landmarks on an annotated image set: PCK, joint by joint."""
     from lifter.images.evaluate import evaluate_images as run
 
     if json_file is not None:
         _check_new(json_file)
-    found = run(predictions, image_set, protocol)
+    found = run(predictions, image_set, protocol, keypoint_map)
     print(found.table())
     if json_file is not None:
         _write_json(json_file, found.json())

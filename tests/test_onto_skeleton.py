@@ -132,6 +132,20 @@ def test_what_a_joint_is_trained_on_is_what_it_is_scored_as(kind: str, names: tu
         )
 
 
+def test_the_map_of_the_training_is_that_of_the_scores(tmp_path: Path) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text("joints: {spine: neck}\nabsent: [thorax]\n")
+    given = labelled("LSP", LSP_JOINTS)
+    trained, _, matched = onto_skeleton(given, HUMAN, str(path))
+    assert matched.absent == ("thorax", "neck")  # what is known of LSP's neck still holds where the map is silent
+    predictions = Keypoints(trained[:, None], np.ones((1, 1, 17)), HUMAN.joints, ("",), ("a.png",), "p.h5", "poses")
+    scored = joints_of_set(predictions, given, str(path))
+    assert scored["neck"] == "spine"
+    path.write_text("joints: {spin: neck}\n")
+    with pytest.raises(InputError, match=r"skeleton 'p\.h5' has no 'spin'.*did you mean 'spine'"):
+        joints_of_set(predictions, given, str(path))
+
+
 def test_words_of_others_stand_for_what_they_say_alone() -> None:
     other = Keypoints(np.zeros((1, 1, 2, 2)), np.ones((1, 1, 2)), ("head", "left_elbow"), ("",), (0,), "p.csv", "csv")
     assert joints_of_set(other, labelled("AP-10K", AP10K)) == {"left_elbow": "left_elbow"}

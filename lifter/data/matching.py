@@ -12,6 +12,7 @@ Joints that the YAML does not name are guessed as without it.
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,6 @@ from lifter.data.anatomy import NEAREST, NEAREST_ABOVE_THORAX, in_common_words, 
 from lifter.data.track import Keypoints
 from posesynth.errors import InputError, fault, quote
 from posesynth.sides import same_side
-from posesynth.skeleton import Skeleton
 from posesynth.yaml_fields import check_keys, read_flag, read_map
 from posesynth.yaml_source import Faults, Node, read_file, read_yaml, within
 
@@ -29,6 +29,16 @@ MAX_ENTRIES = 1024
 FEWEST = 3  # joints that a map in YAML has to find: fewer have no pose
 
 Joints = dict[str, tuple[str, ...]]
+
+
+class Wanted(Protocol):
+    """Whose joints are looked for: a skeleton, or what else has joints and a name."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def joints(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class KeypointMap:
 
 
 def guess_map(
-    keypoints: Keypoints, skeleton: Skeleton, given: Joints | None = None, absent: Sequence[str] = ()
+    keypoints: Keypoints, skeleton: Wanted, given: Joints | None = None, absent: Sequence[str] = ()
 ) -> KeypointMap:
     """The map found by name, but for the joints that are ``given``, and those known to be ``absent``.
 
@@ -99,9 +109,16 @@ def same_joints(names: Sequence[str], joints: Sequence[str]) -> dict[str, str]:
     return {joint: found for joint, (found,) in search.joints.items()}
 
 
-def load_keypoint_map(path: str | os.PathLike[str], keypoints: Keypoints, skeleton: Skeleton) -> KeypointMap:
+def load_keypoint_map(
+    path: str | os.PathLike[str],
+    keypoints: Keypoints,
+    skeleton: Wanted,
+    known: Joints | None = None,
+    known_absent: Sequence[str] = (),
+) -> KeypointMap:
     """The map in a YAML file, judged against the keypoints and the skeleton.
 
+    known, known_absent: of the joints that the file does not name; the others are guessed.
     Raises InputError with one line ``file:line:col: field: ...`` for each fault.
     """
     path = os.fspath(path)
@@ -116,6 +133,8 @@ def load_keypoint_map(path: str | os.PathLike[str], keypoints: Keypoints, skelet
     y_up = bool(read_flag(faults, top["y_up"], "y_up")) if "y_up" in top else False
     if faults:
         raise faults.error()
+    given = {joint: names for joint, names in (known or {}).items() if joint not in absent} | given
+    absent = (*absent, *(joint for joint in known_absent if joint not in given))
     joints = guess_joints(keypoints.names, skeleton.joints, given, absent)
     if len(joints) < min(FEWEST, len(skeleton.joints)):
         raise _too_few(keypoints, skeleton, joints, FEWEST)
@@ -156,14 +175,14 @@ def bind(keypoints: Keypoints, keypoint_map: KeypointMap, min_confidence: float 
     return p2d
 
 
-def _finish(keypoints: Keypoints, skeleton: Skeleton, joints: Joints, y_up: bool, source: str) -> KeypointMap:
+def _finish(keypoints: Keypoints, skeleton: Wanted, joints: Joints, y_up: bool, source: str) -> KeypointMap:
     used = {name for names in joints.values() for name in names}
     unused = tuple(name for name in keypoints.names if name not in used)
     ordered = {joint: joints[joint] for joint in skeleton.joints if joint in joints}
     return KeypointMap(skeleton.joints, ordered, unused, y_up, source)
 
 
-def _too_few(keypoints: Keypoints, skeleton: Skeleton, joints: Joints, needed: int) -> InputError:
+def _too_few(keypoints: Keypoints, skeleton: Wanted, joints: Joints, needed: int) -> InputError:
     shown = ", ".join(quote(name, 20) for name in keypoints.names[:4])
     more = " ..." if len(keypoints.names) > 4 else ""
     found = f"{len(joints)} of the {len(skeleton.joints)} joints of '{skeleton.name}' found among {shown}{more}"
@@ -231,7 +250,7 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def _joints(faults: Faults, node: Node, keypoints: Keypoints, skeleton: Skeleton) -> Joints:
+def _joints(faults: Faults, node: Node, keypoints: Keypoints, skeleton: Wanted) -> Joints:
     if not read_map(faults, node, "joints", "expected skeleton joint: keypoint, or [keypoint, keypoint ...]"):
         return {}
     joints: Joints = {}
@@ -254,7 +273,7 @@ def _joints(faults: Faults, node: Node, keypoints: Keypoints, skeleton: Skeleton
     return joints
 
 
-def _absent(faults: Faults, node: Node, given: Joints, skeleton: Skeleton) -> tuple[str, ...]:
+def _absent(faults: Faults, node: Node, given: Joints, skeleton: Wanted) -> tuple[str, ...]:
     if node.kind != "list" or not all(item.is_text and item.text for item in node.items):
         faults.add(node, "absent", f"{node.show()} is not a list of joints", "expected [joint, joint ...]")
         return ()
@@ -265,7 +284,7 @@ def _absent(faults: Faults, node: Node, given: Joints, skeleton: Skeleton) -> tu
     return tuple(item.text for item in node.items)
 
 
-def _check_joint(faults: Faults, at: Node, path: str, joint: str, skeleton: Skeleton) -> None:
+def _check_joint(faults: Faults, at: Node, path: str, joint: str, skeleton: Wanted) -> None:
     if joint not in skeleton.joints:
         hint = faults.suggest(joint, _same_side(joint, skeleton.joints))
         expected = f"expected one of its {len(skeleton.joints)} joints{hint}"

@@ -84,11 +84,16 @@ class LandmarkEvaluation:
         return "\n".join([*_rules(self), "", *_columns(self), "", *_notes(self)])
 
 
-def evaluate_images(predictions: str, image_set: str, protocol: Protocol) -> LandmarkEvaluation:
-    """Measure a keypoint file against an image set (`load_image_set` reads it)."""
+def evaluate_images(
+    predictions: str, image_set: str, protocol: Protocol, keypoint_map: str | None = None
+) -> LandmarkEvaluation:
+    """Measure a keypoint file against an image set (`load_image_set` reads it).
+
+    keypoint_map: the YAML that says which joint of the set is which of the predictions, as it does for training.
+    """
     _check_protocol(protocol)
     truth = load_image_set(image_set)
-    predicted, joints = read_predictions(predictions, truth, protocol)
+    predicted, joints = read_predictions(predictions, truth, protocol, keypoint_map)
     return evaluate_landmarks(truth, predicted, protocol, os.path.basename(predictions), joints)
 
 
@@ -147,7 +152,9 @@ def evaluate_landmarks(
     )
 
 
-def read_predictions(path: str, image_set: ImageSet, protocol: Protocol) -> tuple[Array, dict[str, str]]:
+def read_predictions(
+    path: str, image_set: ImageSet, protocol: Protocol, keypoint_map: str | None = None
+) -> tuple[Array, dict[str, str]]:
     """The landmarks of a keypoint file as `evaluate_landmarks` takes them, and which of the set's joints it has by what
     names; a joint that is nowhere found is one that it has not.
 
@@ -157,9 +164,9 @@ def read_predictions(path: str, image_set: ImageSet, protocol: Protocol) -> tupl
     """
     image_set.check_labelled()
     found = load_keypoints(path)
-    matched = joints_of_set(found, image_set)
+    matched = joints_of_set(found, image_set, keypoint_map)
     head = [name for name in found.names if name.lower() == "head"]  # what many call LSP's head top
-    if "head_top" in image_set.names and head:
+    if "head_top" in image_set.names and head and keypoint_map is None:
         matched.setdefault("head_top", head[0])
     seen: NDArray[np.bool_] = np.asarray(np.isfinite(found.positions).all(axis=3))
     matched = {joint: name for joint, name in matched.items() if seen[:, :, found.names.index(name)].any()}

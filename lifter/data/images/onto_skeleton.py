@@ -1,10 +1,22 @@
 """The joints of an image set as those of a skeleton."""
 
+import os
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lifter.data.images.image_set import ImageSet
-from lifter.data.matching import Joints, KeypointMap, bind, guess_joints, guess_map, load_keypoint_map, same_joints
+from lifter.data.matching import (
+    Joints,
+    KeypointMap,
+    Wanted,
+    bind,
+    guess_joints,
+    guess_map,
+    load_keypoint_map,
+    same_joints,
+)
 from lifter.data.track import Keypoints
 from posesynth.errors import InputError
 from posesynth.skeleton import Skeleton, load_skeleton
@@ -36,27 +48,42 @@ def onto_skeleton(
     known to mislead.  Raises InputError where the map does not fit, or too few joints are found.
     """
     keypoints = as_keypoints(image_set)
-    if keypoint_map is None:
-        matched = guess_map(keypoints, skeleton, *_meant(image_set, skeleton.joints))
-    else:
-        matched = load_keypoint_map(keypoint_map, keypoints, skeleton)
-        if matched.y_up:
-            raise InputError(f"{keypoint_map}: y_up: true; expected false, as y of an image grows downwards")
+    matched = _map_of(image_set, skeleton, keypoint_map)
     points = bind(keypoints, matched, 0.0)[:, 0] * (1, -1)
     visible = np.asarray(np.isfinite(bind(keypoints, matched, 0.5)[:, 0]).all(axis=-1))
     return points, visible, matched
 
 
-def joints_of_set(predictions: Keypoints, image_set: ImageSet) -> dict[str, str]:
+def joints_of_set(predictions: Keypoints, image_set: ImageSet, keypoint_map: str | None = None) -> dict[str, str]:
     """Joint of the set -> the joint of the predictions that stands for it.
 
     Of a skeleton's joints each stands for what it is trained on (`onto_skeleton`), be it only the nearest; other names
-    stand for what they say.
+    stand for what they say.  keypoint_map: that of the training.
     """
-    if predictions.kind != "poses" and predictions.names != load_skeleton("human").joints:
+    trained: Joints
+    if keypoint_map is not None:
+        theirs = _Predicted(os.path.basename(predictions.source), predictions.names)
+        trained = _map_of(image_set, theirs, keypoint_map).joints
+    elif predictions.kind == "poses" or predictions.names == load_skeleton("human").joints:
+        trained = guess_joints(image_set.names, predictions.names, *_meant(image_set, predictions.names))
+    else:
         return same_joints(predictions.names, image_set.names)
-    trained = guess_joints(image_set.names, predictions.names, *_meant(image_set, predictions.names))
     return {taken[0]: joint for joint, taken in trained.items() if len(taken) == 1}
+
+
+class _Predicted(NamedTuple):
+    name: str
+    joints: tuple[str, ...]
+
+
+def _map_of(image_set: ImageSet, skeleton: Wanted, keypoint_map: str | None) -> KeypointMap:
+    keypoints, meant = as_keypoints(image_set), _meant(image_set, skeleton.joints)
+    if keypoint_map is None:
+        return guess_map(keypoints, skeleton, *meant)
+    matched = load_keypoint_map(keypoint_map, keypoints, skeleton, *meant)
+    if matched.y_up:
+        raise InputError(f"{keypoint_map}: y_up: true; expected false, as y of an image grows downwards")
+    return matched
 
 
 def _meant(image_set: ImageSet, joints: tuple[str, ...]) -> tuple[Joints, tuple[str, ...]]:
