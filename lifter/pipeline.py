@@ -37,10 +37,15 @@ class Poses:
 
 
 class Lifter:
-    """A trained network.  skeleton: whose joints it takes, in that order.  name: what it was loaded as."""
+    """A trained network.
+
+    skeleton: whose joints it takes, in that order.  name: what it was loaded as.  whole: it takes only poses of which
+    all joints are seen.
+    """
 
     def __init__(self, net: LiftingNet, skeleton: Skeleton, name: str, facts: dict[str, Any]) -> None:
         self.skeleton, self.name, self.facts = skeleton, name, facts
+        self.whole = net.whole
         self._net = net
 
     def lift(self, p2d: ArrayLike, visible: ArrayLike | None = None) -> Poses:
@@ -60,7 +65,7 @@ class Lifter:
                 raise InputError(f"visible: is {seen.dtype} {seen.shape}; expected bool {unseen.shape}")
             unseen |= ~seen
         points[unseen] = np.nan
-        if self._net.whole and unseen.any():
+        if self.whole and unseen.any():
             raise InputError(
                 "p2d: has joints that are not seen; this model was trained by the paper's recipe on whole poses"
             )

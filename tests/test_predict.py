@@ -137,7 +137,7 @@ def test_what_was_labelled_is_of_the_skeletons_joints_or_refused(tailless, tmp_p
 
 def test_a_lifter_of_whole_poses_is_refused_where_a_joint_is_never_found(tailless, monkeypatch):
     model = load_image_model(tailless)
-    monkeypatch.setitem(model.lifter.facts, "config", {**model.lifter.facts["config"], "output": "angles"})
+    monkeypatch.setattr(model.lifter, "whole", True)
     with pytest.raises(InputError, match="takes whole poses alone, but no image of run labelled tail"):
         model.lift(np.empty((0, JOINTS, 2)), np.empty((0, JOINTS)), 0)
 
@@ -549,7 +549,7 @@ def test_threads_change_neither_order_nor_places(pointer, tmp_path, monkeypatch)
 
 
 def test_a_lifter_of_whole_poses_wants_all_landmarks(model, pixels, monkeypatch):
-    monkeypatch.setitem(model.lifter.facts, "config", {**model.lifter.facts["config"], "output": "angles"})
+    monkeypatch.setattr(model.lifter, "whole", True)
     with pytest.raises(InputError, match="whole poses"):
         model.predict(pixels)
     assert np.isfinite(model.predict(pixels, min_confidence=0.0).poses.p3d).all()

@@ -124,14 +124,13 @@ class ImageModel:
         """The 3D poses of landmarks (B, K, 2) in pixels, y down, with a confidence (B, K)."""
         if not 0 <= min_confidence <= 1:
             raise InputError(f"min_confidence: is {shown(min_confidence)}; expected 0 to 1")
-        takes_whole_poses = self.lifter.facts["config"]["output"] == "angles"
-        if takes_whole_poses and self.unlabelled:
+        if self.lifter.whole and self.unlabelled:
             some = ", ".join(self.unlabelled[:5])
             raise InputError(
                 f"--lifter: {self.lifter.name} takes whole poses alone, but no image of {self.name} labelled {some}; "
                 "expected another lifter"
             )
-        if takes_whole_poses and min_confidence > 0:
+        if self.lifter.whole and min_confidence > 0:
             whole = f"{self.lifter.name} was trained by the paper's recipe on whole poses, and takes no others"
             raise InputError(f"min_confidence: is {min_confidence:g}, but {whole}; expected 0, or another lifter")
         return self.lifter.lift(np.asarray(landmarks) * (1, -1), np.asarray(confidence) >= min_confidence)
