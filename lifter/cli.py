@@ -64,10 +64,10 @@ def train(preset: str, config_file: str | None, out: str, source: str | None, te
 
 @lifter.command("train-images")
 @click.option("--stage", type=click.Choice([*STAGES, "all"]), default="all", show_default=True, help="What to train.")
-@click.option("--images", metavar="synthetic|PATH", help="Rendered ones, a folder, or an annotated set.")
+@click.option("--images", metavar="synthetic|PATH", help="Rendered ones, the default; a folder; or an annotated set.")
 @click.option("--map", "keypoint_map", metavar="FILE", help="A YAML that says which joint of a set is which.")
 @click.option("--backgrounds", metavar="FOLDER", help="Photographs to stand behind rendered bodies.")
-@click.option("--skeleton", metavar="NAME|FILE", help="Whose joints: a built-in skeleton or a YAML file.")
+@click.option("--skeleton", metavar="NAME|FILE", help="Whose joints: built-in, or a YAML file.  [default: quadruped]")
 @click.option("--preset", type=click.Choice(list(IMAGE_PRESETS)), default="small", show_default=True)
 @click.option("--config", "config_file", metavar="FILE", help="A YAML of settings that replace the preset's.")
 @click.option("--out", required=True, metavar="FOLDER", help="A run in it for each stage: made, or gone on with.")
@@ -81,16 +81,16 @@ def train(preset: str, config_file: str | None, out: str, source: str | None, te
 def train_images(stage: str, preset: str, config_file: str | None, out: str, tensorboard: bool, **given: Any) -> None:
     """Train 2D landmarks on images, stage by stage.  The same command again goes on where it was stopped."""
     values = {name: value for name, value in given.items() if value is not None}
-    of_landmarks = ("labels", "keypoint_map") if stage == "all" else ()  # the stages before them need no labels
     configs = []
     for name in STAGES if stage == "all" else [stage]:
-        config = IMAGE_PRESETS[preset][name]
+        config = IMAGE_PRESETS[preset][name].with_values(**values)
         if config_file is not None:
-            config = load_image_config(config_file, config)
+            config = load_image_config(config_file, config).with_values(**values)
         if config.stage != name:
             raise InputError(f"{config_file}: stage: is {config.stage}; expected none there, as --stage says it")
-        without = () if name in LANDMARK_STAGES else of_landmarks
-        configs.append(config.with_values(**{name: value for name, value in values.items() if name not in without}))
+        if stage == "all" and name not in LANDMARK_STAGES:  # which need no labels
+            config = config.with_values(labels=0, keypoint_map="")
+        configs.append(config)
     _train_stages(configs, out, tensorboard)
 
 
@@ -113,7 +113,8 @@ def lift(keypoints: str, model: str, keypoint_map: str | None, min_confidence: f
     print(describe(matched))
     lifted = int((track.p3d[..., 0] == track.p3d[..., 0]).all(axis=2).sum())
     every = len(track.frames) * len(track.individuals)
-    few = f"{every - lifted} of {every} show fewer than three joints with a confidence of {min_confidence:g} or more"
+    enough = f"three joints, apart from each other, with a confidence of {min_confidence:g} or more"
+    few = f"{every - lifted} of {every} show fewer than {enough}"
     if not lifted:
         raise InputError(f"{keypoints}: no pose can be lifted: {few}; expected more, or a lower --min-confidence")
     write_poses(out, track)
@@ -199,16 +200,17 @@ def evaluate(
 @click.option("--set", "image_set", required=True, metavar="PATH", help="An annotated image set: a file or a folder.")
 @click.option("--map", "keypoint_map", metavar="FILE", help="The map that train-images was given.")
 @click.option("--protocol", type=click.Choice(["lsp", "box"]), required=True, help="PCK@0.2 of LSP, or by box.")
+@click.option("--held-out", is_flag=True, help="Only the images that train-images on this set holds out.")
 @click.option("--json", "json_file", metavar="FILE", help="A new file for the table as JSON, too.")
 def evaluate_images(
-    predictions: str, image_set: str, keypoint_map: str | None, protocol: Any, json_file: str | None
+    predictions: str, image_set: str, keypoint_map: str | None, protocol: Any, held_out: bool, json_file: str | None
 ) -> None:
     """Measure predicted 2D landmarks on an annotated image set: PCK, joint by joint."""
     from lifter.images.evaluate import evaluate_images as run
 
     if json_file is not None:
         _check_new(json_file)
-    found = run(predictions, image_set, protocol, keypoint_map)
+    found = run(predictions, image_set, protocol, keypoint_map, held_out)
     print(found.table())
     if json_file is not None:
         _write_json(json_file, found.json())
@@ -353,9 +355,10 @@ def _train_stages(configs: list[ImageConfig], out: str, tensorboard: bool) -> No
     except ModuleNotFoundError as error:
         raise InputError(f"training on images needs {error.name}: pip install 'posesynth[lifter,images]'") from None
     # Labels that do not fit are found before hours are spent on the stages that need none.
-    lines = describe_images(next((config for config in configs if config.stage in LANDMARK_STAGES), configs[0]))
-    if lines and _is_first_rank():
-        print("\n".join(lines))
+    config = next((config for config in configs if config.stage in LANDMARK_STAGES), configs[0])
+    lines = describe_images(config)
+    if _is_first_rank():
+        print(f"joints of {config.skeleton}, images: {config.images}", *lines, sep="\n", flush=True)
     for config in configs:
         folder = os.path.join(out, config.stage)
 

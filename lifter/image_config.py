@@ -109,11 +109,8 @@ class ImageConfig(RunConfig):
         super().__post_init__()
         if self.size % SIZE_MULTIPLE:
             raise InputError(f"size: is {self.size}; expected a multiple of {SIZE_MULTIPLE}")
-        if self.keypoint_map and (self.images == SYNTHETIC or self.stage not in LANDMARK_STAGES):
-            raise InputError(
-                f"keypoint_map: is for stages {' and '.join(LANDMARK_STAGES)} on an annotated set; expected none with "
-                f"stage {self.stage} and images {shown(self.images)}"
-            )
+        if self.keypoint_map and self.images == SYNTHETIC:
+            raise InputError(f"keypoint_map: is for an annotated set; expected none with images: {SYNTHETIC}")
         if self.backgrounds and self.images != SYNTHETIC:
             raise InputError(f"backgrounds: are for images: {SYNTHETIC}; expected none with {shown(self.images)}")
 

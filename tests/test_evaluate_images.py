@@ -14,6 +14,7 @@ from lifter.cli import main
 from lifter.data.images import Annotation, ImageSet, load_image_set
 from lifter.data.images.lsp import LSP_JOINTS
 from lifter.data.images.onto_skeleton import onto_skeleton
+from lifter.data.images.split import split
 from lifter.images import metrics
 from lifter.images.evaluate import evaluate_images, evaluate_landmarks, read_predictions
 from posesynth.errors import InputError
@@ -277,6 +278,30 @@ def test_a_joint_that_is_nowhere_found_is_not_scored(tmp_path: Path) -> None:
     predicted, joints = read_predictions(str(path), data, "box")
     assert tuple(joints) == ("snout", "left_ear")
     assert evaluate_landmarks(data, predicted, "box", "mine", joints).mean == 1
+
+
+def test_held_out_images_alone_are_scored_where_that_is_asked_for(tmp_path: Path) -> None:
+    """A model that knows by heart what it was trained on, and nothing else."""
+    names, count = ("snout", "tail"), 30
+    truth = np.random.default_rng(0).uniform(10, 90, (count, 2, 2))
+    files = [{"id": n, "file_name": f"{n}.png"} for n in range(count)]
+    labels = [
+        {"image_id": n, "category_id": 1, "bbox": [0, 0, 100, 100], "keypoints": [*map(float, (x, y, 2, v, w, 2))]}
+        for n, ((x, y), (v, w)) in enumerate(truth)
+    ]
+    for file in files:
+        (tmp_path / str(file["file_name"])).touch()
+    document = {"images": files, "annotations": labels, "categories": [{"id": 1, "keypoints": names}]}
+    (tmp_path / "set.json").write_text(json.dumps(document))
+    held_out, trained = split(load_image_set(tmp_path / "set.json"))
+    found = truth.copy()
+    found[held_out] += 50
+    path = write_csv(tmp_path / "p.csv", [f"{n}.png" for n in range(count)], found, names)
+    every, honest = (
+        evaluate_images(str(path), str(tmp_path / "set.json"), "box", None, only) for only in (False, True)
+    )
+    assert (every.mean, honest.mean) == (pytest.approx(len(trained) / count), 0)
+    assert honest.labels == len(held_out)
 
 
 def test_a_folder_of_plain_images_is_no_truth(tmp_path: Path) -> None:

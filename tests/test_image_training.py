@@ -1,5 +1,6 @@
 """Training on images: what is frozen stays so, a stage goes on with the same bytes and ends when its aim is reached."""
 
+import json
 import os
 import shutil
 import signal
@@ -561,7 +562,7 @@ def test_labels_that_do_not_fit_are_refused_before_the_first_stage(pictures, tmp
         code = run("train-images", "--images", images, "--preset", "debug", "--map", "m.yaml", "--out", tmp_path / "o")
         line = capsys.readouterr().err
         assert (code, line.count("\n")) == (2, 1)
-        assert (words or "--map: is for stages landmarks and nms on an annotated set") in line
+        assert (words or "--map: is for an annotated set") in line
         assert not (tmp_path / "o").exists()
 
 
@@ -589,3 +590,75 @@ def test_synthetic_is_never_a_folder_beside_the_configuration(tmp_path):
     (tmp_path / "synthetic").mkdir()
     (tmp_path / "c.yaml").write_text("images: synthetic\n")
     assert load_image_config(tmp_path / "c.yaml").images == "synthetic"
+
+
+def test_a_run_inside_its_folder_of_images_is_refused(pictures, tmp_path):
+    """Its pictures would be trained on."""
+    folder = tmp_path / "pictures"
+    shutil.copytree(pictures, folder)
+    assert "lies in" in refused(TINY.with_values(images=str(folder)), folder / "run")
+    assert not (folder / "run").exists()
+    labels = annotated(tmp_path / "set", np.random.default_rng(0))  # whose images are those of its labels
+    train_stage(TINY.with_values(images=str(labels)), tmp_path / "set" / "run")
+
+
+def test_landmarks_begin_anew_where_the_stage_before_them_did(tmp_path):
+    for stage in STAGES[:4]:
+        train_stage(TINY.with_values(stage=stage, transfer="tuned"), tmp_path)
+    shutil.rmtree(tmp_path / "skip1")
+    train_stage(TINY.with_values(stage="skip1", transfer="tuned", learning_rate=0.1), tmp_path)
+    assert "another stage before" in refused(TINY.with_values(stage="landmarks", transfer="tuned"), tmp_path)
+
+
+def test_labels_that_move_without_a_box_are_other_images(tmp_path):
+    """They make the crops, whichever of them the skeleton knows."""
+    labels = annotated(tmp_path / "set", np.random.default_rng(0))
+    config = TINY.with_values(images=str(labels))
+    train_stage(config, tmp_path / "run")
+    document = json.loads(labels.read_text())
+    document["annotations"][0]["keypoints"][0] += 20.0
+    labels.write_text(json.dumps(document))
+    assert "other images" in refused(config, tmp_path / "run")
+
+
+def test_joints_that_the_stage_before_never_learned_are_refused(whole, tmp_path):
+    begun(whole, tmp_path, "landmarks")
+    labels = annotated(tmp_path / "set", np.random.default_rng(0))
+    for stage, absent in (("landmarks", QUADRUPED.joints[8:]), ("nms", QUADRUPED.joints[:8])):
+        (tmp_path / f"{stage}.yaml").write_text(f"absent: [{', '.join(absent)}]\n")
+    values = {"images": str(labels)}
+    train_stage(TINY.with_values(stage="landmarks", keypoint_map=str(tmp_path / "landmarks.yaml"), **values), tmp_path)
+    line = refused(TINY.with_values(stage="nms", keypoint_map=str(tmp_path / "nms.yaml"), **values), tmp_path)
+    assert "has learned none of the joints" in line
+
+
+def test_a_validation_that_is_no_number_is_one_line(tmp_path, capsys):
+    code = run(
+        "train-images", "--preset", "debug", "--stage", "autoencoder", "--learning-rate", 10, "--out", tmp_path / "o"
+    )
+    assert code == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert "not a finite number" in line or "not finite" in line
+
+
+def test_a_setting_in_a_file_may_need_what_an_option_says(tmp_path, monkeypatch):
+    labels = annotated(tmp_path / "set", np.random.default_rng(0))
+    (tmp_path / "map.yaml").write_text("absent: [tail]\n")
+    (tmp_path / "c.yaml").write_text("keypoint_map: map.yaml\nlabels: 3\n")
+    given = {}
+    monkeypatch.setattr(image_training, "train_stage", lambda config, *_, **__: given.update({config.stage: config}))
+    monkeypatch.setattr(cli, "_watched", lambda config, out, names, start: start(None))
+    run(
+        "train-images",
+        "--preset",
+        "debug",
+        "--config",
+        tmp_path / "c.yaml",
+        "--images",
+        labels,
+        "--out",
+        tmp_path / "o",
+    )
+    assert [(config.labels, bool(config.keypoint_map)) for config in given.values()] == [(0, False)] * 3 + [
+        (3, True)
+    ] * 2

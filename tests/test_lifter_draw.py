@@ -326,8 +326,9 @@ def test_a_track_without_a_pose_is_one_line(tmp_path: Path) -> None:
 
 def test_mp4_without_ffmpeg_proposes_gif(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     line = refused(tmp_path, a_track(), "film.mp4")
-    assert line == f"{tmp_path}/film.mp4: .mp4 needs ffmpeg, which is not on the PATH; try {tmp_path}/film.gif"
+    assert line.endswith(f"needs ffmpeg, which is not here; pip install 'posesynth[video]', or try {tmp_path}/film.gif")
 
 
 @pytest.mark.parametrize("ending", ["exit 1", "cat >/dev/null; exit 1"])
@@ -340,8 +341,8 @@ def test_an_ffmpeg_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_mp4_by_ffmpeg(tmp_path: Path) -> None:
-    if tracks.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not on the PATH")
+    if tracks._ffmpeg() is None:
+        pytest.skip("neither ffmpeg nor imageio-ffmpeg is here")
     draw.show(a_track(), tmp_path / "film.mp4")
     assert (tmp_path / "film.mp4").read_bytes()[4:8] == b"ftyp"
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]

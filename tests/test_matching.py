@@ -305,15 +305,25 @@ def test_a_map_that_is_not_there_is_told(tmp_path: Path) -> None:
         load_keypoint_map(tmp_path / "none.yaml", keypoints(FULL), QUADRUPED)
 
 
+def test_a_keypoint_is_one_joint_and_a_map_that_leaves_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text("joints: {head: snout, tail: snout}\n")
+    with pytest.raises(InputError, match=r"m\.yaml:1:.*joints\.tail: 'snout' is joint 'head' already"):
+        load_keypoint_map(tmp_path / "m.yaml", keypoints(FULL), QUADRUPED)
+    (tmp_path / "m.yaml").write_text(f"absent: [{', '.join(QUADRUPED.joints)}]\n")
+    with pytest.raises(InputError, match=r"m\.yaml: leaves 0 of the 16 joints"):
+        load_keypoint_map(tmp_path / "m.yaml", keypoints(FULL), QUADRUPED)
+
+
 def test_the_map_is_told_joint_by_joint() -> None:
     lines = describe(guess_map(keypoints([*FULL, "ear"]), QUADRUPED)).splitlines()
-    assert lines[0] == "joint map (guessed by name from a.csv):"
+    assert lines[0] == "joint map (guessed by name from a.csv), 14 of 16 joints:"
     assert [line.split()[0] for line in lines[1:17]] == list(QUADRUPED.joints)
     assert lines[3].split(maxsplit=1)[1] == "mean of left_hip, right_hip"
     assert lines[7].split(maxsplit=1) == ["left_front_paw", "left_front_paw"]
     assert lines[12].split(maxsplit=1)[1] == "left_knee"
     assert lines[13].split(maxsplit=1)[1] == "(absent)"
     assert lines[17] == "  not used: ear"
+    assert "--map" in lines[18]
 
 
 # The joints.

@@ -1,7 +1,9 @@
 """From images to poses: landmarks lie in the image's own pixels, files are whole or not there, faults are one line."""
 
 import json
+import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from lifter.data.images import load_image  # noqa: E402
 from lifter.data.images.boxes import load_boxes  # noqa: E402
 from lifter.data.images.frames import find_frames  # noqa: E402
 from lifter.data.images.picture import crop, placed, taken_back  # noqa: E402
+from lifter.data.images.video import read_video  # noqa: E402
 from lifter.data.keypoints import load_keypoints  # noqa: E402
 from lifter.data.poses import read_poses  # noqa: E402
 from lifter.images.heatmaps import argmax, gaussians  # noqa: E402
@@ -336,6 +339,20 @@ def test_pictures_that_differ_in_their_ending_alone_keep_it(tmp_path):
     assert pictures_of(find_frames([tmp_path])) == ("a.jpg.jpg", "a.png.jpg", "b.png.jpg")
 
 
+def test_pictures_are_not_put_among_the_images(model, photos, tmp_path):
+    frames = find_frames([photos])
+    with pytest.raises(InputError, match="lies in"):
+        predict(model, frames, photos / "found")
+    assert not (photos / "found").exists()
+
+
+def test_masks_and_hidden_files_are_no_images(tmp_path):
+    for name in ("images/a.png", "masks/a.png", "images/._a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    assert find_frames([tmp_path]).names == ("a.png",)
+
+
 def test_names_that_no_table_holds_are_refused_before_the_work(model, tmp_path, monkeypatch):
     Image.new("RGB", (8, 8)).save(tmp_path / "a dog, lying.png")
     monkeypatch.setattr(model, "find", None)
@@ -382,6 +399,35 @@ def test_frames_without_a_box_are_not_looked_at_and_boxes_beyond_the_last_are_co
     track = find_track(pointer, frames, boxes, 0.0)
     assert np.isfinite(track.p2d).all(axis=(1, 2, 3)).tolist() == [True, False] * 5
     assert "boxes of other frames, not used: 2" in describe(pointer, track, frames, boxes, 0.0, tmp_path)
+
+
+@piped
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_video_that_is_cut_short_is_told(tmp_path, ending):
+    ffmpeg = pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
+    film = [
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=96x64:rate=10",
+        "-t",
+        "6",
+        "-g",
+        "10",
+        "-pix_fmt",
+        "yuv420p",
+    ]
+    subprocess.run([ffmpeg, *film, "-movflags", "+faststart", tmp_path / f"whole.{ending}"], check=True)
+    data = (tmp_path / f"whole.{ending}").read_bytes()
+    (tmp_path / f"half.{ending}").write_bytes(data[: len(data) // 2])
+    assert len(list(read_video(tmp_path / f"whole.{ending}"))) == 60
+    with warnings.catch_warnings(record=True) as told:  # pytest.warns hears of ffmpeg's pipes, too
+        warnings.simplefilter("always", UserWarning)
+        assert len(list(read_video(tmp_path / f"half.{ending}"))) < 60
+    (line,) = [str(one.message) for one in told if one.category is UserWarning]
+    assert "where its length tells of some 60: it may be damaged" in line
 
 
 @piped

@@ -137,20 +137,26 @@ def load_keypoint_map(
     absent = (*absent, *(joint for joint in known_absent if joint not in given))
     joints = guess_joints(keypoints.names, skeleton.joints, given, absent)
     if len(joints) < min(FEWEST, len(skeleton.joints)):
-        raise _too_few(keypoints, skeleton, joints, FEWEST)
+        found = f"leaves {len(joints)} of the {len(skeleton.joints)} joints of '{skeleton.name}'"
+        raise fault(path, None, f"{found} in {keypoints.source[-60:]}; expected at least {FEWEST}")
     return _finish(keypoints, skeleton, joints, y_up, path)
 
 
 def describe(keypoint_map: KeypointMap) -> str:
     """The map as lines for people: one for each joint, and the keypoints that are left."""
     width = max(len(joint) for joint in keypoint_map.order)
-    lines = [f"joint map ({keypoint_map.source}):"]
+    found = len(keypoint_map.order) - len(keypoint_map.absent)
+    lines = [f"joint map ({keypoint_map.source}), {found} of {len(keypoint_map.order)} joints:"]
     for joint in keypoint_map.order:
         names = keypoint_map.joints.get(joint, ())
-        what = f"mean of {', '.join(names)}" if len(names) > 1 else names[0] if names else "(absent)"
+        shown = [name if name.isprintable() else quote(name) for name in names]
+        what = f"mean of {', '.join(shown)}" if len(names) > 1 else shown[0] if names else "(absent)"
         lines.append(f"  {joint:{width}}  {what}")
     if keypoint_map.unused:
-        lines.append(f"  not used: {', '.join(keypoint_map.unused)}")
+        others = (name if name.isprintable() else quote(name) for name in keypoint_map.unused)
+        lines.append(f"  not used: {', '.join(others)}")
+    if keypoint_map.unused and keypoint_map.absent:
+        lines.append("  where one of these is an absent joint, say so in a map (--map)")
     return "\n".join(lines)
 
 
@@ -269,6 +275,8 @@ def _joints(faults: Faults, node: Node, keypoints: Keypoints, skeleton: Wanted) 
                 faults.add(item, path, f"{keypoints.source[-60:]} has no {quote(item.text)}", expected)
             elif texts.count(item.text) > 1:
                 faults.add(item, path, f"{quote(item.text)} is given twice", "expected each keypoint once")
+        if len(texts) == 1 and (other := next((j for j, taken in joints.items() if taken == (texts[0],)), None)):
+            faults.add(names[0], path, f"{quote(texts[0])} is joint '{other}' already", "expected another keypoint")
         joints[joint] = tuple(texts)
     return joints
 

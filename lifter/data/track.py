@@ -11,6 +11,7 @@ from posesynth.errors import fault, quote, shown
 from posesynth.motion.clip import FARTHEST, MAX_NUMBERS
 
 MAX_NAMES = 1024  # joints, and individuals, a file may name
+MOST_CONFIDENCE = 2.0  # peaks of heatmaps are a little above 1 at times
 CONFIDENCE_WORDS = ("likelihood", "confidence", "score")
 
 # One column of a table: the individual ("" where the file knows none), the joint, and "x", "y" or "confidence".
@@ -85,7 +86,11 @@ def check_points(keypoints: Keypoints) -> Keypoints:
         far = (np.abs(positions) > FARTHEST).any(axis=-1)
     for wrong, what, expected in (
         (far, "is too far away", f"expected pixels of at most {FARTHEST:g}, or nothing where it was not seen"),
-        (np.isinf(confidence), "has an infinite confidence", "expected a number, mostly from 0 to 1"),
+        (
+            np.abs(confidence) > MOST_CONFIDENCE,
+            "has a confidence far above 1",
+            "expected numbers from 0 to 1, not percent",
+        ),
     ):
         if wrong.any():
             t, a, j = (int(i) for i in np.argwhere(wrong)[0])

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from posesynth.draw import BRANCHES, FAINT, INK, LEFT, MIDDLE, RIGHT, SHADE, Lines, bone_lines, view
+from posesynth.draw import BRANCHES, FAINT, INK, LEFT, MIDDLE, PAPER, RIGHT, SHADE, Lines, bone_lines, view
 from posesynth.sides import body_sides
 
 from ..data.pose_track import PoseTrack
@@ -28,6 +28,7 @@ class Body(NamedTuple):
     colours: list[str]  # of each joint, and of the bone that ends there
     sided: bool  # coloured by side; else by branch
     thickness: float
+    root: int
 
 
 def body_of(track: PoseTrack) -> Body:
@@ -44,7 +45,7 @@ def body_of(track: PoseTrack) -> Body:
             while at != root and at not in branches:
                 at = track.parents[at]
             colours[joint] = MIDDLE if at == root else BRANCHES[branches.index(at) % len(BRANCHES)]
-    return Body(bones, colours, sided, min(1.0, (18 / max(len(bones), 1)) ** 0.5))
+    return Body(bones, colours, sided, min(1.0, (18 / max(len(bones), 1)) ** 0.5), track.parents.index(-1))
 
 
 class Drawing:
@@ -70,6 +71,12 @@ class Drawing:
             lines.linewidths.append(5 * self.thickness)
         return lines
 
+    def _ring(self) -> Any:
+        """Where the root is, which tells the front of most animals from their back; to be given its place."""
+        look = {"mfc": PAPER, "mec": INK, "mew": 1.2 * self.thickness, "ms": 5 * self.thickness, "zorder": 3.5}
+        (ring,) = self.axis.plot([], [], "o", **look)
+        return ring
+
     def put(self, lines: Lines) -> None:
         """Replace what was drawn."""
         self.lines.set_segments(lines.segments)
@@ -90,6 +97,7 @@ class Screen(Drawing):
         look = {"color": INK, "fontsize": 8, "ha": "center", "zorder": 4, "clip_on": True, "parse_math": False}
         self.tags = [axis.text(0, 0, tag, **look) for tag in tags]
         self.grid: Any = None
+        self.roots = self._ring()
 
     def frame(self) -> None:
         """Add an edge around the picture and a grid that stands still in the image, to tell motion by."""
@@ -118,6 +126,7 @@ class Screen(Drawing):
             if len(seen):
                 tag.set_position((seen[:, 0].mean(), seen[:, 1].max() + 0.06))
         self.put(lines)
+        self.roots.set_data(*placed[:, self.body.root].T)
         if self.grid is not None:
             far = float(np.abs([*self.axis.get_xlim(), *self.axis.get_ylim()]).max())
             ticks = np.arange(-far * half // self.pitch, far * half // self.pitch + 2) * self.pitch
@@ -151,6 +160,7 @@ class Floor(Drawing):
         self.along = axis.add_collection(LineCollection([], linewidths=1.8 * self.thickness, zorder=2.5))
         (self.camera,) = axis.plot([], [], "o", color=FAINT, ms=5 * self.thickness, zorder=2)
         text = "camera" if named else ""
+        self.root = self._ring()
         self.name = axis.text(0, 0, text, color=FAINT, fontsize=7, ha="center", va="top", zorder=2)
 
     def draw(self, step: int, yaw: float) -> None:
@@ -159,6 +169,7 @@ class Floor(Drawing):
         pose = self.stood.poses[step]
         points, depth = self._seen(pose, turned)
         self.put(self.bones(points, 0.5 - np.clip(depth / self.stood.radius, -1, 1) / 2))
+        self.root.set_data(*points[[self.body.root]].T)
         if self.stood.errors is not None:
             self._doubt(pose, self.stood.errors[step], self.stood.seen[step], turned)
         shade, _ = self._seen(pose * [1, 1, 0], turned)

@@ -46,7 +46,7 @@ def show(
     individual: its name; left out, a film shows all (at most the 4 with most poses), a panel the one with most poses.
 
     Returns what was drawn, in one line.  Raises InputError where there is no pose to draw, an argument is not as
-    said, the file cannot be written, or .mp4 is asked for without ffmpeg on the PATH.
+    said, the file cannot be written, or .mp4 is asked for without ffmpeg.
     """
     path = Path(out)
     if not (isinstance(fps, int | float) and 1 <= fps <= 240):
@@ -54,8 +54,9 @@ def show(
     ending = path.suffix.lower()
     if ending not in (".mp4", ".gif", ".png"):
         raise InputError(f"{path}: ends in {shown(path.suffix)}; expected .mp4, .gif or .png")
-    if ending == ".mp4" and which("ffmpeg") is None:
-        raise InputError(f"{path}: .mp4 needs ffmpeg, which is not on the PATH; try {path.with_suffix('.gif')}")
+    if ending == ".mp4" and _ffmpeg() is None:
+        instead = f"pip install 'posesynth[video]', or try {path.with_suffix('.gif')}"
+        raise InputError(f"{path}: .mp4 needs ffmpeg, which is not here; {instead}")
     track = poses if isinstance(poses, PoseTrack) else read_poses(poses)
     named = track.source if isinstance(poses, PoseTrack) else os.fspath(poses)
     chosen = choose(track, named, individual, 1 if ending == ".png" else AT_ONCE)
@@ -142,12 +143,27 @@ def _stage(
 @contextlib.contextmanager
 def _writer(path: Path, fps: Any, figure: Any) -> Iterator[Callable[[], None]]:
     """A function that adds the figure as it is to the film at `path`."""
+    from matplotlib import rcParams
     from matplotlib.animation import FFMpegWriter, PillowWriter
 
     coded = path.suffix.lower() == ".mp4"
+    if coded:
+        rcParams["animation.ffmpeg_path"] = _ffmpeg()
     writer = FFMpegWriter(fps=fps, codec="h264", bitrate=2400) if coded else PillowWriter(fps=fps)
     with writer.saving(figure, str(path), dpi=120 if coded else 80):
         yield lambda: writer.grab_frame(facecolor=PAPER)
+
+
+def _ffmpeg() -> str | None:
+    """The program on the PATH, or the one that comes with imageio-ffmpeg."""
+    if found := which("ffmpeg"):
+        return found
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        return str(get_ffmpeg_exe())
+    except (ImportError, RuntimeError):  # RuntimeError: it comes without one on this machine
+        return None
 
 
 # --- a panel --------------------------------------------------------------------------------------------------------
@@ -219,4 +235,10 @@ def frame_name(track: PoseTrack, step: int) -> str:
 
 def _heading(figure: Any, track: PoseTrack, chosen: list[int], body: Body) -> None:
     alone = track.individuals[chosen[0]] if len(chosen) == 1 else ""
-    heading(figure, Path(track.source).name or track.skeleton, alone, f"lifted by {track.model}", body.sided)
+    heading(
+        figure,
+        Path(track.source).name or track.skeleton,
+        alone,
+        f"lifted by {track.model}; ring: {track.joints[body.root]}",
+        body.sided,
+    )

@@ -149,10 +149,12 @@ def load_images(model: str | os.PathLike[str]) -> tuple[ImageNetworks, Skeleton,
     facts.setdefault("labelled", list(skeleton.joints))  # runs of before it was written down
     if not isinstance(facts["labelled"], list) or not all(joint in skeleton.joints for joint in facts["labelled"]):
         raise InputError(f"{path}: labelled: is not a list of the skeleton's joints")
-    net = ImageNetworks(config, len(skeleton.joints))
-    expected = {name: tensor.shape for name, tensor in net.until(config.stage).items()}
+    with torch.device("meta"):  # a file may claim any size: nothing is made before its weights agree
+        planned = ImageNetworks(config, len(skeleton.joints))
+    expected = {name: tensor.shape for name, tensor in planned.until(config.stage).items()}
     if {name: tensor.shape for name, tensor in tensors.items()} != expected:
         raise InputError(f"{path}: its weights are not those of its own config and skeleton")
+    net = ImageNetworks(config, len(skeleton.joints))
     given = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     net.load_state_dict(given, strict=False)
     return net.eval(), skeleton, config, facts

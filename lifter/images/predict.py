@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lifter.data.images.boxes import Boxes
 from lifter.data.images.frames import Frames
 from lifter.data.images.image_set import Box
+from lifter.data.images.load import check_beside
 from lifter.data.images.video import video_rate
 from lifter.data.pose_csv import check_cells
 from lifter.data.pose_track import MIN_CONFIDENCE, PoseTrack
@@ -57,6 +58,8 @@ def predict(
     is there with all that belongs in it, or not at all.
     """
     model.lift(np.empty((0, len(model.skeleton.joints), 2)), np.empty((0, len(model.skeleton.joints))), min_confidence)
+    for folder in frames.folders:
+        check_beside(out, folder)
     if ending == ".csv":
         check_cells(os.path.join(out, "poses.csv"), (*frames.names, *_individuals(boxes)))
     with _new_folder(os.fspath(out)) as folder:
@@ -120,7 +123,7 @@ def describe(
 ) -> list[str]:
     """What `predict` did, as lines for people."""
     kind = "frames" if frames.is_video else "images"
-    looked: NDArray[np.bool_] = np.asarray(np.isfinite(track.p2d).any(axis=(2, 3)))
+    looked: NDArray[np.bool_] = np.asarray(np.isfinite(track.p2d_confidence).all(axis=2))  # type: ignore[arg-type]
     lifted = int(np.isfinite(track.p3d).all(axis=(2, 3)).sum())
     way = "its nms module" if model.by_nms else "the maxima of its heatmaps"
     lines = [f"2D by {model.name}, {way}; 3D by {model.lifter.name}"]

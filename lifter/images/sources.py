@@ -19,6 +19,7 @@ import posesynth.render
 from lifter.data.images import ImageSet, crop, load_image, load_image_set
 from lifter.data.images.onto_skeleton import onto_skeleton
 from lifter.data.images.picture import placed
+from lifter.data.images.split import split
 from lifter.data.matching import KeypointMap, describe
 from lifter.image_config import LANDMARK_STAGES, SYNTHETIC, ImageConfig
 from lifter.images.metrics import longer_side
@@ -31,8 +32,6 @@ from posesynth.rng import BLOCK
 from posesynth.sampler import STREAM_VERSION, own_cores
 from posesynth.skeleton import Skeleton
 
-HELD_OUT = 0.1  # of a set's images, about, for validation
-MANY_FOLDERS = 10  # of so many, whole ones are held out: neighbouring frames of a video are nearly the same image
 MOST_THREADS = 16  # that read images
 BYTES_AT_ONCE = 2**24  # of images that are rendered in one go
 MOST_KEPT = 8 * 2**30  # bytes of images that `labels` asks for
@@ -146,15 +145,16 @@ class RenderedImages:
 class StoredImages:
     """A folder of images, or an annotated set cropped to its boxes, its joints matched to the skeleton's.
 
-    About a tenth of the images, at least one, is held out with all its annotations: which, their paths in the set
-    decide; of images in many folders, as the frames of videos are, about a tenth of the folders.  Every annotation is
-    used once before any is used again, in an order drawn anew each time.  matched: how the set's joints are the
-    skeleton's, for stages that need them.  InputError where a set does not have what the stage needs.
+    Those that `split` holds out are validated on.  Of the others every annotation is used once before any is used
+    again, in an order drawn anew each time.  folder: of which all images are taken; None of an annotated set.
+    matched: how the set's joints are the skeleton's, for stages that need them.  InputError where a set does not have
+    what the stage needs.
     """
 
     def __init__(self, skeleton: Skeleton, config: ImageConfig) -> None:
         self.name, found = config.images, load_image_set(config.images)
         self._set, self._size, self._seed, self._margin = found, config.size, config.seed, config.margin
+        self.folder = None if found.names else config.images
         needs_joints = config.stage in LANDMARK_STAGES
         if needs_joints and not found.names:
             need = f"stages {' and '.join(LANDMARK_STAGES)} need an annotated set, or {SYNTHETIC}"
@@ -164,8 +164,9 @@ class StoredImages:
         self.matched: KeypointMap | None = None
         if needs_joints:
             self._points, _, self.matched = onto_skeleton(found, skeleton, config.keypoint_map or None)
-        there = self._on_disk(found)
-        self._held_out, trained = self._split(there)
+        self._held_out, trained = split(found)
+        there = sorted(self._held_out + trained)
+        self._absent = len(found.annotations) - len(there)
         self._trained = np.random.Generator(np.random.Philox(key=config.seed)).permutation(trained)
         if config.labels:
             self._trained = self._trained[: config.labels]
@@ -178,8 +179,8 @@ class StoredImages:
     def describe(self) -> list[str]:
         """What is taken of the set, as lines for people."""
         lines = [] if self.matched is None else [describe(self.matched)]
-        absent = len(self._set.annotations) - len(self._on_disk(self._set))
-        lines += [f"not used, as their images are not on disk: {absent} annotations"] if absent else []
+        if self._absent:
+            lines.append(f"not used, as their images are not on disk: {self._absent} annotations")
         return [*lines, f"{self.name}: {len(self._trained)} annotations to train on, {len(self._held_out)} held out"]
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
@@ -194,29 +195,8 @@ class StoredImages:
         return ahead(make, range(step * batch, steps * batch, batch), min(own_cores(), MOST_THREADS))
 
     def validation(self, count: int) -> Images:
-        """See `ImageSource`.  InputError where no joint is known in them, and a stage needs some."""
-        held_out = self._read(self._held_out[:count], 0)
-        if self.matched is not None and not held_out.landmarks.isfinite().any():
-            few = f"no joint is known in the {len(held_out.image)} annotations held out for validation"
-            raise InputError(f"{self.name}: {few}; expected more images with labels")
-        return held_out
-
-    def _split(self, there: list[int]) -> tuple[list[int], list[int]]:
-        """The annotations to validate on and those to train on.  Those of one image are never on both sides."""
-        paths = {place: _path_in(self._set, place) for place in there}
-        folders = {place: os.path.dirname(path) for place, path in paths.items()}
-        units = folders if len({*folders.values()}) >= MANY_FOLDERS else paths
-        shares = {place: _share_of(unit) for place, unit in units.items()}
-        apart = sorted(set(shares.values()))
-        if len(apart) < 2:
-            raise InputError(f"{self.name}: {len(apart)} images of it are on disk; expected at least 2")
-        bound = min(max(HELD_OUT, apart[0]), apart[-2])  # one at least on either side
-        held_out = sorted((place for place in there if shares[place] <= bound), key=lambda place: shares[place])
-        return held_out, [place for place in there if shares[place] > bound]
-
-    def _on_disk(self, found: ImageSet) -> list[int]:
-        missing = set(found.missing())
-        return [place for place, annotation in enumerate(found.annotations) if annotation.image not in missing]
+        """See `ImageSource`."""
+        return self._read(self._held_out[:count], 0)
 
     def _read(self, places: list[int], start: int) -> Images:
         cropped = [self._crop(place) for place in places]
@@ -281,7 +261,7 @@ def _around(points: NDArray[np.float64]) -> tuple[float, float, float, float] | 
     known = points[np.isfinite(points).all(-1)]
     if len(known) < 2:
         return None
-    (left, top), (right, bottom) = known.min(0), known.max(0)
+    (left, top), (right, bottom) = known.min(0).tolist(), known.max(0).tolist()
     return (left, top, right - left, bottom - top) if min(right - left, bottom - top) > 0 else None
 
 
@@ -292,20 +272,13 @@ def _middle(image: NDArray[np.uint8]) -> tuple[float, float, float, float]:
     return (width - side) / 2, (height - side) / 2, side, side
 
 
-def _path_in(found: ImageSet, place: int) -> str:
-    """The path of an annotation's image from where the set lies."""
-    root = found.source if os.path.isdir(found.source) else os.path.dirname(found.source)
-    return os.path.relpath(found.annotations[place].image, root or ".").replace(os.sep, "/")
-
-
-def _share_of(path: str) -> float:
-    """A number in [0, 1) that a path has."""
-    return int.from_bytes(hashlib.sha256(os.fsencode(path)).digest()[:6], "big") / 2**48
-
-
 def _digest(found: ImageSet, there: list[int], points: NDArray[np.float64]) -> str:
-    """Of the annotations whose images are on disk: an image more or less is another order of all."""
+    """Of the annotations whose images are on disk: an image more or less is another order of all.
+
+    All keypoints count, for where there is no box they make the crop.
+    """
     digest = hashlib.sha256(np.ascontiguousarray(points[there]).tobytes())
+    digest.update(np.ascontiguousarray(found.keypoints[there]).tobytes())
     for place in there:
-        digest.update(f"{_path_in(found, place)}\0{found.annotations[place].box}\0".encode())
+        digest.update(os.fsencode(f"{found.path_in(place)}\0{found.annotations[place].box}\0"))
     return digest.hexdigest()

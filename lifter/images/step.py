@@ -25,6 +25,7 @@ from lifter.images.metrics import hits, pck
 from lifter.images.model import ImageNetworks, digest_of, load_stage_before, save_images, trained_parameters
 from lifter.images.sources import Images
 from lifter.learner import KeptLosses, adam_state, all_finite, fastest, new_adam, set_learning_rate
+from posesynth.errors import InputError
 from posesynth.skeleton import Skeleton
 
 LOSS = {
@@ -72,6 +73,10 @@ class ImageStep:
             net.load_state_dict(before, strict=False)
             if config.stage == "nms":  # it reads the heatmaps, and those of the other joints tell nothing
                 self._labelled = tuple(joint for joint in labelled if joint in facts["labelled"])
+                if not self._labelled:
+                    raise InputError(
+                        f"{init}: has learned none of the joints {', '.join(labelled[:5])} of these images"
+                    )
         self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.trained = trained_parameters(net, config.stage, config.transfer)
         for name, parameter in net.named_parameters():
@@ -79,7 +84,7 @@ class ImageStep:
         self.frozen_digest = digest_of(self._frozen())
         self.facts = {
             "skeleton_digest": skeleton.digest,
-            "stage_before_digest": self.frozen_digest,
+            "stage_before_digest": self.begun_with or "none",
             **images,
         }
         adam = new_adam(self.trained.values(), config.learning_rate, self.device)
@@ -191,7 +196,10 @@ class ImageStep:
             made = np.concatenate([part.landmarks[name] for part in parts])
             distances = np.linalg.norm(made - truth, axis=-1) * self.config.size
             found[f"{name}_px"] = float(np.nanmean(distances))
-            found |= {f"{name}_pck{100 * at:02.0f}": pck(hits(made, truth, body, at)) for at in THRESHOLDS}
+            near = {f"{name}_pck{100 * at:02.0f}": pck(hits(made, truth, body, at)) for at in THRESHOLDS}
+            found |= {each: share for each, share in near.items() if not np.isnan(share)}  # no body has an extent
+        if wrong := [each for each, figure in found.items() if not np.isfinite(figure)]:
+            raise InputError(f"validation: {wrong[0]} is not a finite number; a lower learning rate may help")
         return found
 
     def _measured_part(self, images: Tensor, points: Tensor) -> "_Measured":

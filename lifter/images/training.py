@@ -7,8 +7,9 @@ import os
 
 import torch
 
-from lifter.image_config import STAGES, ImageConfig
-from lifter.images.sources import StoredImages, source_of
+from lifter.data.images.load import check_beside
+from lifter.image_config import LANDMARK_STAGES, STAGES, ImageConfig
+from lifter.images.sources import Images, ImageSource, StoredImages, source_of
 from lifter.images.step import ImageStep
 from lifter.log import summary_writer
 from lifter.training import Progress, Summary, make_folder, new_fabric, run
@@ -42,9 +43,11 @@ def train_stage(
     skeleton = load_skeleton(config.skeleton)
     init = before(config, out)
     images = source_of(config, skeleton)
+    if isinstance(images, StoredImages) and images.folder is not None:
+        check_beside(out, images.folder)
 
     def learner() -> ImageStep:
-        held_out = images.validation(VALIDATION_IMAGES)
+        held_out = _held_out(images, config)
         return ImageStep(fabric, skeleton, config, init, held_out, images.facts, images.labelled, LOG_EVERY)
 
     folder = os.path.join(out, config.stage)
@@ -60,8 +63,17 @@ def describe_images(config: ImageConfig) -> list[str]:
     images = source_of(config, load_skeleton(config.skeleton))
     if not isinstance(images, StoredImages):
         return []
-    images.validation(VALIDATION_IMAGES)
+    _held_out(images, config)
     return images.describe()
+
+
+def _held_out(images: ImageSource, config: ImageConfig) -> Images:
+    """The images to validate on; InputError where a stage needs joints and none is known in them."""
+    held_out = images.validation(VALIDATION_IMAGES)
+    if config.stage in LANDMARK_STAGES and not held_out.landmarks.isfinite().any():
+        few = f"no joint is known in the {len(held_out.image)} annotations held out for validation"
+        raise InputError(f"{images.name}: {few}; expected more images with labels")
+    return held_out
 
 
 def before(config: ImageConfig, out: str | os.PathLike[str]) -> str | None:

@@ -135,7 +135,7 @@ def bind(skeleton: Skeleton, motion: Motion, joint_map: JointMap) -> NDArray[np.
             positions[:, n] = motion.positions[:, same[0]]
         else:
             hint = did_you_mean(joint, near(joint))
-            expected = f"expected that name, or the joint under 'joints' or 'absent' of the map{hint}"
+            expected = f"expected that name, or the joint under 'joints' or 'absent' of a joint map (--map){hint}"
             lines.append(error_line(motion.source, f" no joint for '{joint}'; {expected}"))
     if lines:
         raise InputError(*lines)

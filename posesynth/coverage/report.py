@@ -10,8 +10,10 @@ def table(coverage: Coverage) -> str:
 
 def _overall(coverage: Coverage) -> list[str]:
     inside = _share(coverage.inside).strip()
+    seen = len(coverage.edges) - len(coverage.unseen)
+    bones = f"each of the {seen} bones that they show" if coverage.unseen else "every bone"
     lines = [
-        f"{coverage.skeleton}: {inside} of {coverage.measured} frames have every bone in its range",
+        f"{coverage.skeleton}: {inside} of {coverage.measured} frames have {bones} in its range",
         *(f"  {clip.source}: {_share(clip.inside)} of {clip.measured} frames" for clip in coverage.motions),
         f"heading: {coverage.heading}",
     ]

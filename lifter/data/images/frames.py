@@ -25,12 +25,14 @@ class Frames:
     """Images in order.
 
     ``names``: as much of each image's path as tells them apart; () of a video, whose frames are numbered as they are
-    read.  ``paths``: their files, or the video.  ``source``: what the user named.
+    read.  ``paths``: their files, or the video.  ``source``: what the user named.  ``folders``: those whose images are
+    all taken.
     """
 
     names: tuple[str, ...]
     paths: tuple[str, ...]
     source: str
+    folders: tuple[str, ...] = ()
 
     @property
     def is_video(self) -> bool:
@@ -94,7 +96,8 @@ def find_frames(arguments: Sequence[str | os.PathLike[str]]) -> Frames:
             raise fault(path, None, f"unknown kind of file {quote(ending)}; {expected}")
     if not paths:
         raise InputError("images: none are named; expected an image, a folder of images or a video")
-    return Frames(_names(paths), tuple(paths), os.path.basename(os.path.abspath(given[0])))
+    folders = tuple(path for path in given if os.path.isdir(path))
+    return Frames(_names(paths), tuple(paths), os.path.basename(os.path.abspath(given[0])), folders)
 
 
 def _names(paths: Sequence[str]) -> tuple[str, ...]:

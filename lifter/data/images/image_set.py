@@ -54,6 +54,11 @@ class ImageSet:
         """(n, K) bool of all annotations."""
         return np.array([a.visible for a in self.annotations], np.bool_).reshape(len(self.annotations), len(self.names))
 
+    def path_in(self, place: int) -> str:
+        """The path of an annotation's image from where the set lies."""
+        root = self.source if os.path.isdir(self.source) else os.path.dirname(self.source)
+        return os.path.relpath(self.annotations[place].image, root or ".").replace(os.sep, "/")
+
     def check_labelled(self) -> None:
         """InputError for a folder of plain images."""
         if not self.names:
@@ -112,7 +117,7 @@ def image_folder(path: str, names: Iterable[str], more: Sequence[str] = ()) -> s
 
     Label file's own folder, the one above it, and theirs called images, data and `more`; its own where none does.
     """
-    some = [name for name, _ in zip(names, range(50), strict=False)]
+    some = tuple(names)
     own = os.path.dirname(path) or "."
     above = [own, os.path.join(own, ".."), os.path.join(own, "..", "..")]
     for folder in above:

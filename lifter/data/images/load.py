@@ -106,12 +106,22 @@ def _plain_folder(path: str) -> ImageSet:
     return _unlabelled(path, found)
 
 
+def check_beside(out: str | os.PathLike[str], folder: str) -> None:
+    """InputError where `out` lies in a folder whose images are all taken: what is drawn there would be among them."""
+    inner, outer = os.path.realpath(out), os.path.realpath(folder)
+    if os.path.isdir(outer) and os.path.commonpath([inner, outer]) == outer:
+        raise fault(os.fspath(out), None, f"lies in {quote(folder)}, whose images are taken; expected another folder")
+
+
 def images_in(path: str) -> list[str]:
-    """All image files in a folder and below, by their endings, sorted by path."""
+    """All image files in a folder and below, by their endings, sorted by path; not the masks beside images."""
     found = []
     for folder, folders, files in os.walk(path):
+        if "images" in folders:
+            folders[:] = [name for name in folders if name != "masks"]  # as posesynth.render and others lay them out
         folders.sort()
-        found += [os.path.join(folder, name) for name in files if os.path.splitext(name)[1].lower() in IMAGES]
+        seen = (name for name in files if not name.startswith("."))  # such as macOS leaves on foreign disks
+        found += [os.path.join(folder, name) for name in seen if os.path.splitext(name)[1].lower() in IMAGES]
         if len(found) > MAX_IMAGES:
             raise fault(path, None, f"more than {MAX_IMAGES} images; expected fewer")
     return sorted(found)

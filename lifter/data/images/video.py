@@ -3,6 +3,7 @@
 import logging
 import os
 import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -16,18 +17,22 @@ from posesynth.pillow import MAX_PIXELS
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 
 _INPUT = ("-protocol_whitelist", "file,pipe")  # a playlist that calls itself a video fetches nothing
+WHOLE = 0.95  # of the frames that length and rate of a video tell of; rates are means, and rounded
 _EACH_ONCE = ("-fps_mode", "passthrough")  # a telephone's frames are not evenly spaced, and none is to be doubled
 
 
 def read_video(path: str | os.PathLike[str]) -> Iterator[NDArray[np.uint8]]:
     """Every frame, (H, W, 3) uint8 RGB, turned as the file says it is to be shown.
 
-    InputError, one line, for what is no video or holds no frame, and without imageio-ffmpeg.
+    InputError, one line, for what is no video or holds no frame, and without imageio-ffmpeg.  Warns at the end of one
+    that lacks frames; its sound may only be longer.
     """
     path = os.fspath(path)
     count = 0
     with closing(_opened(path)) as frames:
-        width, height = _first(path, frames)["size"]
+        about = _first(path, frames)
+        width, height = about["size"]
+        told = (about.get("duration") or 0) * (about.get("fps") or 0)
         try:
             for data in frames:
                 yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
@@ -36,6 +41,9 @@ def read_video(path: str | os.PathLike[str]) -> Iterator[NDArray[np.uint8]]:
             raise fault(path, None, f"breaks off in frame {count}; expected a whole video") from None
     if not count:
         raise fault(path, None, "holds no frame that can be read; expected a video")
+    if count < WHOLE * told - 2:  # ffmpeg passes over what is damaged or not there, and numbers what is left
+        said = f"{path}: {count} frames were read, where its length tells of some {round(told)}"
+        warnings.warn(f"{said}: it may be damaged or cut short, and frames wrongly numbered", stacklevel=2)
 
 
 def video_rate(path: str | os.PathLike[str]) -> float:
