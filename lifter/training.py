@@ -9,6 +9,7 @@ OUT/model.*          the network, once it is trained; what `lifter.load` reads
 `train` is the 2D-to-3D network's; `run` is the loop, of any `lifter.learner.Learner`.
 """
 
+import errno
 import fcntl
 import logging
 import os
@@ -36,6 +37,7 @@ from posesynth.errors import InputError, shown
 from posesynth.skeleton import Skeleton, load_skeleton
 
 LOG_EVERY = 100
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EISDIR, errno.EIO)
 VALIDATE_EVERY = 1000
 VALIDATION_SAMPLES = 4096
 CHECKPOINT_SECONDS = 60.0
@@ -249,6 +251,10 @@ def _locked(folder: str) -> Iterator[None]:
             except BlockingIOError:
                 raise InputError(f"{folder}: another lifter train is at work here; wait for it, or stop it") from None
         yield
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
     finally:
         os.close(file)
 
@@ -327,9 +333,14 @@ def _logs(folder: str, first: int, tensorboard: bool) -> list[Log]:
 
 def _replace(path: str, text: str) -> None:
     """A file of this text at `path`, whole or not at all."""
-    with open(path + ".partial", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(path + ".partial", path)
+    try:
+        with open(path + ".partial", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(path + ".partial", path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path + ".partial")
+        raise
 
 
 def _facts(config: RunConfig, step: Learner[Any]) -> dict[str, Any]:

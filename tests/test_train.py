@@ -626,3 +626,12 @@ def test_without_the_extra_training_is_one_line(tmp_path):
 
 def test_a_run_saves_the_configuration_it_had(whole):
     assert load_config(whole / "config.yaml") == TINY
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, which is as a full disk is")
+def test_a_full_disk_names_the_run_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.yaml.partial").symlink_to("/dev/full")
+    assert f"{out}: cannot be written (No space left on device)" in refused(TINY, out)
+    assert [path.name for path in out.iterdir()] == [".lock"]
