@@ -283,7 +283,7 @@ def _rules(found: Evaluation) -> list[str]:
     scored = f"joints scored: {len(found.joints)}: {', '.join(found.joints)}"
     image = "perspective" if found.views == "perspective" else "orthographic"
     return [
-        f"{found.lifter}: real poses of '{found.skeleton}' lifted from ground-truth 2D ({image})",
+        f"{found.lifter}: motion as '{found.skeleton}', lifted from ground-truth 2D ({image})",
         f"poses: {poses}, {found.views_per_frame} views of {found.frames} frames (1 in {found.frames_every}){left_out}",
         f"views: {VIEWS[found.views]}; seed {found.seed}",
         *_camera(found),

@@ -695,3 +695,8 @@ def test_the_tables_of_the_page_are_what_the_command_prints(command: str, shown:
 
 def test_the_page_shows_tables() -> None:
     assert len(SESSIONS) == 6
+
+
+def test_a_map_of_2d_is_told_to_be_one() -> None:
+    with pytest.raises(InputError, match="y_up: unknown key; .* it is for maps of 2D keypoints, this one is of motion"):
+        parse_map("y_up: false\n")

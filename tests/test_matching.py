@@ -314,6 +314,14 @@ def test_a_keypoint_is_one_joint_and_a_map_that_leaves_none_is_named(tmp_path: P
         load_keypoint_map(tmp_path / "m.yaml", keypoints(FULL), QUADRUPED)
 
 
+def test_a_map_of_motion_is_told_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text("up: z\n")
+    with pytest.raises(
+        InputError, match=r"m\.yaml:1:1: up: unknown key; .* it is for maps of motion, this one is of 2D"
+    ):
+        load_keypoint_map(tmp_path / "m.yaml", keypoints(FULL), QUADRUPED)
+
+
 def test_the_map_is_told_joint_by_joint() -> None:
     lines = describe(guess_map(keypoints([*FULL, "ear"]), QUADRUPED)).splitlines()
     assert lines[0] == "joint map (guessed by name from a.csv), 14 of 16 joints:"

@@ -126,7 +126,8 @@ def load_keypoint_map(
     tree = read_yaml(read_file(path, "keypoint map", "expected a file"), faults, MAX_ENTRIES)
     if tree is None or tree.kind != "map":
         raise faults.stop(1, 1, "file", "is not a mapping", f"expected a keypoint map with some of {', '.join(KEYS)}")
-    check_keys(faults, tree, "", KEYS)
+    of_motion = dict.fromkeys(("up", "forward", "left", "columns"), "; it is for maps of motion, this one is of 2D")
+    check_keys(faults, tree, "", KEYS, hints=of_motion)
     top = tree.entries
     given = _joints(faults, top["joints"], keypoints, skeleton) if "joints" in top else {}
     absent = _absent(faults, top["absent"], given, skeleton) if "absent" in top else ()

@@ -80,7 +80,7 @@ def parse_map(text: str, source: str = "<string>", skeleton: Skeleton | None = N
     expected = f"expected a joint map with some of {', '.join(KEYS)}"
     if tree is None or tree.kind != "map":
         raise faults.stop(1, 1, "file", "is not a mapping", expected)
-    check_keys(faults, tree, "", KEYS)
+    check_keys(faults, tree, "", KEYS, hints={"y_up": "; it is for maps of 2D keypoints, this one is of motion"})
     top = tree.entries
     joint_map = JointMap(
         up=_axis_or_pair(faults, top["up"], "up") if "up" in top else None,
