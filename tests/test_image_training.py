@@ -158,7 +158,7 @@ def learner(stage: str, whole: Path, **values: Any) -> ImageStep:
     config = TINY.with_values(stage=stage, **values)
     init = image_training.before(config, whole)
     fabric = training.new_fabric(config)
-    return ImageStep(fabric, QUADRUPED, config, init, source().validation(4), source().facts, QUADRUPED.joints, 4)
+    return ImageStep(fabric, QUADRUPED, config, init, source().validation(4), source().facts, source().labelled, 4)
 
 
 @pytest.mark.parametrize("transfer", ["tuned", "scratch"])
@@ -554,7 +554,7 @@ def test_a_joint_that_one_of_both_stages_of_landmarks_never_saw_is_not_found(who
     train_stage(TINY.with_values(stage="landmarks", images=str(labels)), tmp_path)
     train_stage(TINY.with_values(stage="nms"), tmp_path)
     *_, facts = load_images(tmp_path / "nms")
-    assert facts["labelled"] == [joint for joint in QUADRUPED.joints if joint != "tail"]
+    assert [*facts["labelled"]] == [joint for joint in QUADRUPED.joints if joint != "tail"]
 
 
 def test_labels_that_do_not_fit_are_refused_before_the_first_stage(pictures, tmp_path, capsys):
@@ -630,6 +630,16 @@ def test_joints_that_the_stage_before_never_learned_are_refused(whole, tmp_path)
     train_stage(TINY.with_values(stage="landmarks", keypoint_map=str(tmp_path / "landmarks.yaml"), **values), tmp_path)
     line = refused(TINY.with_values(stage="nms", keypoint_map=str(tmp_path / "nms.yaml"), **values), tmp_path)
     assert "has learned none of the joints" in line
+
+
+def test_stages_that_know_a_joint_by_other_labels_of_the_same_images_do_not_follow(whole, tmp_path):
+    begun(whole, tmp_path, "landmarks")
+    labels = annotated(tmp_path / "set", np.random.default_rng(0))
+    (tmp_path / "map.yaml").write_text("joints: {head: left_elbow}\nabsent: [left_elbow]\n")
+    values = {"images": str(labels)}
+    train_stage(TINY.with_values(stage="landmarks", keypoint_map=str(tmp_path / "map.yaml"), **values), tmp_path)
+    line = refused(TINY.with_values(stage="nms", **values), tmp_path)
+    assert "has learned joint 'head' from left_elbow, which is head here; expected one map" in line
 
 
 def test_a_validation_that_is_no_number_is_one_line(tmp_path, capsys):

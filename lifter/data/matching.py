@@ -134,7 +134,9 @@ def load_keypoint_map(
     y_up = bool(read_flag(faults, top["y_up"], "y_up")) if "y_up" in top else False
     if faults:
         raise faults.error()
-    given = {joint: names for joint, names in (known or {}).items() if joint not in absent} | given
+    taken = set(given.values())
+    meant = {j: names for j, names in (known or {}).items() if j not in absent and names not in taken}
+    given = meant | given
     absent = (*absent, *(joint for joint in known_absent if joint not in given))
     joints = guess_joints(keypoints.names, skeleton.joints, given, absent)
     if len(joints) < min(FEWEST, len(skeleton.joints)):

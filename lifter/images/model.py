@@ -7,7 +7,7 @@ save_images, load_images               as `lifter.model_file` for the 2D-to-3D n
 import hashlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,13 +106,13 @@ def save_images(
     net: ImageNetworks,
     skeleton: Skeleton,
     config: ImageConfig,
-    labelled: tuple[str, ...],
+    labelled: Mapping[str, Sequence[str]],
     validation: Mapping[str, float],
     begun_with: str | None,
 ) -> None:
     """Write what there is of the networks after a stage; weights as float16, batch-norm statistics as float32.
 
-    labelled: the joints that these networks have learned to find.
+    labelled: the joints that these networks have learned to find, and the labels that each was learned from.
     """
     parameters = dict(net.named_parameters())
     tensors = {}
@@ -124,7 +124,7 @@ def save_images(
         "skeleton": skeleton.text,
         "sampling": plain_json(skeleton.sampling.values()),
         "joints": list(skeleton.joints),
-        "labelled": list(labelled),
+        "labelled": {joint: list(names) for joint, names in labelled.items()},
         "config": config.values(),
         "trained_parameters": sum(p.numel() for p in trained_parameters(net, config.stage, config.transfer).values()),
         "validation": dict(validation),
@@ -146,9 +146,9 @@ def load_images(model: str | os.PathLike[str]) -> tuple[ImageNetworks, Skeleton,
         )
     config = _config_of(facts.get("config"), path)
     skeleton = skeleton_of(facts.get("skeleton"), facts.get("sampling"), path)
-    facts.setdefault("labelled", list(skeleton.joints))  # runs of before it was written down
-    if not isinstance(facts["labelled"], list) or not all(joint in skeleton.joints for joint in facts["labelled"]):
-        raise InputError(f"{path}: labelled: is not a list of the skeleton's joints")
+    labelled = facts.get("labelled")
+    if not isinstance(labelled, dict) or not labelled.keys() <= {*skeleton.joints}:
+        raise InputError(f"{path}: labelled: does not say which of the skeleton's joints were labelled, and by what")
     with torch.device("meta"):  # a file may claim any size: nothing is made before its weights agree
         planned = ImageNetworks(config, len(skeleton.joints))
     expected = {name: tensor.shape for name, tensor in planned.until(config.stage).items()}

@@ -4,7 +4,7 @@ image -> crop by its box -> frozen autoencoder and interleaved layers -> heatmap
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,7 @@ class ImageModel:
         net: ImageNetworks,
         skeleton: Skeleton,
         config: ImageConfig,
-        labelled: Sequence[str],
+        labelled: Container[str],
         lifter: Lifter,
         name: str,
         device: str,

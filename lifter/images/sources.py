@@ -6,7 +6,7 @@ Validation images are never trained on, not even by the stage before with anothe
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -37,6 +37,8 @@ BYTES_AT_ONCE = 2**24  # of images that are rendered in one go
 MOST_KEPT = 8 * 2**30  # bytes of images that `labels` asks for
 
 Array = NDArray[np.float32]
+Labelled = Mapping[str, Sequence[str]]
+"""Joint -> the labels whose mean it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,13 @@ class Images:
 class ImageSource(Protocol):
     """Images for training.  `name` says which; `facts`, digests and versions, change when they do.
 
-    labelled: the skeleton's joints that are known in any of the images that are trained on.
+    labelled: the skeleton's joints that are known in any of the images that are trained on, and of which labels each
+    is made.
     """
 
     name: str
     facts: Mapping[str, str]
-    labelled: tuple[str, ...]
+    labelled: Labelled
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
         """The batches of steps step..steps-1, for this rank."""
@@ -97,7 +100,7 @@ class RenderedImages:
             "image_version": str(IMAGE_VERSION),
             "stream_version": str(STREAM_VERSION),
         }
-        self.labelled = skeleton.joints
+        self.labelled: Labelled = {joint: (joint,) for joint in skeleton.joints}
         self._skeleton, self._seed, self._size, self._labels = skeleton, config.seed, config.size, config.labels
 
     def batches(self, step: int, steps: int, batch: int) -> Iterator[Images]:
@@ -172,7 +175,10 @@ class StoredImages:
             self._trained = self._trained[: config.labels]
         self.facts: Mapping[str, str] = {"images_digest": _digest(found, there, self._points)}
         known = np.isfinite(self._points[self._trained]).all(-1).any(0)
-        self.labelled = tuple(joint for joint, is_known in zip(skeleton.joints, known, strict=True) if is_known)
+        made_of = self.matched.joints if self.matched is not None else {}
+        self.labelled: Labelled = {
+            joint: made_of[joint] for joint, is_known in zip(skeleton.joints, known, strict=True) if is_known
+        }
         if needs_joints and not self.labelled:
             raise InputError(f"{self.name}: no joint is known in the {len(self._trained)} annotations to train on")
 

@@ -10,7 +10,7 @@ nms           the maximum module             landmark, L2 of coordinates
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from lifter.images.augmentation import DRAWS, augmented, draws, mirrored_joints
 from lifter.images.heatmaps import argmax, gaussians, soft_argmax
 from lifter.images.metrics import hits, pck
 from lifter.images.model import ImageNetworks, digest_of, load_stage_before, save_images, trained_parameters
-from lifter.images.sources import Images
+from lifter.images.sources import Images, Labelled
 from lifter.learner import KeptLosses, adam_state, all_finite, fastest, new_adam, set_learning_rate
 from posesynth.errors import InputError
 from posesynth.skeleton import Skeleton
@@ -57,7 +57,7 @@ class ImageStep:
         init: str | None,
         validation: Images,
         images: Mapping[str, str],
-        labelled: tuple[str, ...],
+        labelled: Labelled,
         kept: int,
     ) -> None:
         self._labelled = labelled
@@ -72,11 +72,7 @@ class ImageStep:
             before, facts, self.begun_with = load_stage_before(init, config, skeleton)
             net.load_state_dict(before, strict=False)
             if config.stage == "nms":  # it reads the heatmaps, and those of the other joints tell nothing
-                self._labelled = tuple(joint for joint in labelled if joint in facts["labelled"])
-                if not self._labelled:
-                    raise InputError(
-                        f"{init}: has learned none of the joints {', '.join(labelled[:5])} of these images"
-                    )
+                self._labelled = _learned(init, facts, labelled, config.images)
         self.net = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.trained = trained_parameters(net, config.stage, config.transfer)
         for name, parameter in net.named_parameters():
@@ -219,6 +215,25 @@ class ImageStep:
                 found = {LOSS[stage]: loss, "excess": loss - float(losses.heatmap_loss_floor(heat, weight))}
         known = int(torch.isfinite(points[..., 0]).sum())
         return _Measured(known, found, {name: made.double().cpu().numpy() for name, made in ways.items()})
+
+
+def _learned(init: str, before: Mapping[str, Any], labelled: Labelled, images: str) -> Labelled:
+    """What is labelled now of the joints that the stage `before` has learned.
+
+    InputError where that is none, or where one of them was made of other labels of the same images.
+    """
+    there: Labelled = before["labelled"]
+    both = {joint: names for joint, names in labelled.items() if joint in there}
+    if not both:
+        raise InputError(f"{init}: has learned none of the joints {', '.join([*labelled][:5])} of these images")
+    if before["config"]["images"] == images:
+        for joint, names in both.items():
+            if [*there[joint]] != [*names]:
+                was, now = (" and ".join(each) for each in (there[joint], names))
+                raise InputError(
+                    f"{init}: has learned joint '{joint}' from {was}, which is {now} here; expected one map"
+                )
+    return both
 
 
 def _pixels(image: Tensor) -> Tensor:
