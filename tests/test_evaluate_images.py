@@ -311,7 +311,7 @@ def test_a_folder_of_plain_images_is_no_truth(tmp_path: Path) -> None:
 
 def test_frames_are_matched_by_the_images_names_in_any_order(tmp_path: Path) -> None:
     truth = np.stack([PERSON + n for n in range(3)])
-    path = write_csv(tmp_path / "p.csv", ["some/im0003.jpg", "im0001.jpg", "unknown.jpg"], truth[[2, 0, 1]])
+    path = write_csv(tmp_path / "p.csv", ["im0003.jpg", "im0001.jpg", "unknown.jpg"], truth[[2, 0, 1]])
     found, joints = read_predictions(str(path), lsp_set(truth), "lsp")
     assert joints == {joint: joint for joint in LSP_JOINTS}
     np.testing.assert_array_equal(found[[0, 2]], truth[[0, 2]])
@@ -319,6 +319,15 @@ def test_frames_are_matched_by_the_images_names_in_any_order(tmp_path: Path) -> 
     result = evaluate_landmarks(lsp_set(truth), found, "lsp")
     assert (result.not_predicted, result.mean) == (1, pytest.approx(2 / 3))
     assert "without a prediction: 1 labels, counted as missed" in result.table()
+
+
+def test_frames_of_another_folder_are_told(tmp_path: Path) -> None:
+    truth = np.stack([PERSON, PERSON + 1])
+    there = [Annotation(f"b/im{n}.jpg", None, pose, np.ones(14, bool)) for n, pose in enumerate(truth)]
+    data = ImageSet(LSP_JOINTS, tuple(there), "LSP", "lsp")
+    path = write_csv(tmp_path / "p.csv", ["a/im0.jpg", "im1.jpg"], truth)
+    with pytest.warns(UserWarning, match=r"1 frames are of images of the same name in another folder .* a/im0\.jpg"):
+        read_predictions(str(path), data, "lsp")
 
 
 @pytest.mark.parametrize("count", [3, 2])

@@ -279,6 +279,15 @@ def test_evaluate_images_reads_what_predict_writes(pointer, tmp_path, capsys):
     assert "100.0" in capsys.readouterr().out.split("Mean")[1]
 
 
+def test_boxes_of_another_folder_are_told(tmp_path):
+    (tmp_path / "b").mkdir()
+    Image.new("RGB", (20, 20)).save(tmp_path / "b" / "0.png")
+    frames = find_frames([tmp_path / "b" / "0.png"])
+    for cell, told in (("a/0.png", ["a/0.png"]), ("b/0.png", []), ("0.png", []), (f"{tmp_path}/b/0.png", [])):
+        (tmp_path / "boxes.csv").write_text(f"image,x,y,w,h\n{cell},1,2,3,4\n")
+        assert load_boxes(tmp_path / "boxes.csv", frames.names).from_elsewhere(frames) == told
+
+
 def test_several_boxes_of_an_image_are_several_individuals(pointer, tmp_path):
     image = red_dot(200, 100, 50, 50, 2) | red_dot(200, 100, 150, 40, 2)
     for name in ("x.png", "y.png"):

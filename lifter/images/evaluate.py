@@ -6,6 +6,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
@@ -227,6 +228,7 @@ def _places(path: str, found: Keypoints, image_set: ImageSet, protocol: Protocol
     for image in every:
         by_name.setdefault(os.path.basename(image), []).append(image)
     places: dict[str, int] = {}
+    elsewhere = []
     for t, frame in enumerate(found.frames):
         parts = str(frame).replace("\\", "/").split("/")
         alike = {image: _common_end(parts, image.split("/")) for image in by_name.get(parts[-1], ())}
@@ -237,7 +239,12 @@ def _places(path: str, found: Keypoints, image_set: ImageSet, protocol: Protocol
             )
         if best and best[0] in places:
             raise fault(path, None, f"frame {shown(frame)}: a second row for its image; expected one for each image")
+        if best and alike[best[0]] < min(len(parts), len(best[0].split("/"))):
+            elsewhere.append(str(frame))
         places |= dict.fromkeys(best, t)
+    if elsewhere:
+        said = f"{path}: {len(elsewhere)} frames are of images of the same name in another folder"
+        warnings.warn(f"{said} than the set's, such as {elsewhere[0]}", stacklevel=2)
     if not places:
         some = f"{shown(found.frames[0])} ..."
         raise fault(

@@ -137,6 +137,8 @@ def describe(
         lines.append(f"without a box, and nothing looked for: {lacking} of {len(looked)} {kind}")
     if others := _boxes_of_others(frames, boxes, len(looked)):
         lines.append(f"boxes of other {kind}, not used: {others}")
+    if isinstance(boxes, Boxes) and (elsewhere := boxes.from_elsewhere(frames)):
+        lines.append(f"boxes of images of the same name in another folder: {len(elsewhere)}, such as {elsewhere[0]}")
     if lifted < looked.sum():
         few = f"{int(looked.sum()) - lifted} of {int(looked.sum())} show fewer than three joints"
         lines.append(f"not lifted: {few} with a confidence of {min_confidence:g} or more")

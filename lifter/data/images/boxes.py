@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lifter.data.images.frames import Frames
 from lifter.data.images.image_set import Box
 from lifter.data.images.load import load_image_set
 from lifter.data.number_table import open_table
@@ -30,12 +31,18 @@ class Boxes:
     """``of``: image's name, or frame's number as text, -> (individual, box) of each; individuals count from 0.
 
     ``individuals``: their names; ``("",)`` where no image has more than one.  ``others``: how many boxes were of images
-    that are not asked for.
+    that are not asked for.  ``cells``: what the file calls each image.
     """
 
     of: dict[str, list[tuple[int, Box]]]
     individuals: tuple[str, ...]
     others: int
+    cells: dict[str, str]
+
+    def from_elsewhere(self, frames: Frames) -> list[str]:
+        """What the file calls images that have the names of these, but lie in another folder than they."""
+        there = {} if frames.is_video else dict(zip(frames.names, map(os.path.abspath, frames.paths), strict=True))
+        return [cell for place, cell in self.cells.items() if place in there and not _ends_in(there[place], cell)]
 
 
 def load_boxes(path: str | os.PathLike[str], names: Sequence[str]) -> Boxes:
@@ -75,7 +82,13 @@ def load_boxes(path: str | os.PathLike[str], names: Sequence[str]) -> Boxes:
     most = max(len(here) for here in of.values())
     if max(most, len(known)) > MAX_NAMES:
         raise fault(path, None, f"{max(most, len(known))} individuals; expected at most {MAX_NAMES}")
-    return Boxes(of, known or (("",) if most == 1 else tuple(str(n + 1) for n in range(most))), len(rows) - len(found))
+    return Boxes(
+        of, known or (("",) if most == 1 else tuple(str(n + 1) for n in range(most))), len(rows) - len(found), cells
+    )
+
+
+def _ends_in(path: str, cell: str) -> bool:
+    return os.path.abspath(cell) == path or path.endswith(f"/{os.path.normpath(cell).lstrip('/')}")
 
 
 def read_box(text: str) -> Box:
