@@ -511,18 +511,12 @@ def test_flags_are_no_numbers_in_python_either():
 # --- the command
 
 
-def call(*words: str) -> int:
-    with pytest.raises(SystemExit) as leave:
-        main(list(words))
-    return int(leave.value.code or 0)
-
-
 def test_the_command_trains_all_stages_and_draws_each(whole, tmp_path, capsys):
     given = tmp_path / "tiny.yaml"
     rows = [line for line in TINY.yaml().splitlines() if not line.startswith("stage:")]
     given.write_text("\n".join(rows) + "\n")
     out = tmp_path / "out"
-    assert call("train-images", "--config", str(given), "--out", str(out)) == 0
+    assert run("train-images", "--config", given, "--out", out) == 0
     told = capsys.readouterr().out
     for stage in STAGES:
         assert model_bytes(out / stage) == model_bytes(whole / stage)
@@ -531,9 +525,9 @@ def test_the_command_trains_all_stages_and_draws_each(whole, tmp_path, capsys):
             with Image.open(out / stage / picture) as image:
                 assert min(image.size) > 300
     given.write_text("stage: skip1\n")
-    assert call("train-images", "--config", str(given), "--out", str(out)) == 2
+    assert run("train-images", "--config", given, "--out", out) == 2
     assert "stage: is skip1; expected none there" in capsys.readouterr().err
-    assert call("train-images", "--stage", "nms", "--out", str(tmp_path / "none")) == 2
+    assert run("train-images", "--stage", "nms", "--out", tmp_path / "none") == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
