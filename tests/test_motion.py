@@ -390,6 +390,7 @@ BAD_CSV = [
     (DLC.replace("z,x,y,z", "z,x,y,likelihood"), ":3: joint 'b' has no z"),
     (DLC.replace("bodyparts", "individuals,m,m,m,m,m,m\nbodyparts"), ":2: several animals"),
     (DLC.replace("coords,x,", "coords,"), ":3: 6 columns; expected 7"),
+    (DLC.replace("me,me\n", "me\n").replace(",6\n", "\n"), ":2: 7 columns; expected 6"),
 ]
 BAD = [
     *(("a.bvh", text, expected) for text, expected in BAD_BVH),

@@ -161,9 +161,11 @@ def _deeplabcut_header(path: str, rows: list[Row]) -> tuple[Columns, list[Row]]:
     for name in ("bodyparts", "coords"):
         if name not in header:
             raise fault(path, rows[0][0], f"no header row '{name}'; expected the rows scorer, bodyparts, coords")
+    first, width = rows[0][0], len(rows[0][1])
+    for line, cells in header.values():
+        if len(cells) != width:
+            raise fault(path, line, f"{len(cells)} columns; expected {width}, as in line {first}")
     (_, parts), (line, coords) = header["bodyparts"], header["coords"]
-    if len(parts) != len(coords):
-        raise fault(path, line, f"{len(coords)} columns; expected {len(parts)}, as in the row bodyparts")
     columns: Columns = {}
     for c, (part, axis) in enumerate(zip(parts, coords, strict=True)):
         if axis.lower() in ("x", "y", "z"):
