@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,40 @@ def image_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.set_num_threads(threads)
 
     return made_once(tmp_path_factory, "image-run", train)
+
+
+@pytest.fixture(scope="module")
+def quick_stages() -> Iterator[None]:
+    """Stages of training on images that are logged and validated every other step, on one thread."""
+    torch = pytest.importorskip("torch")
+    from lifter.images import training as image_training
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"LOG_EVERY": 2, "VALIDATE_EVERY": 2, "VALIDATION_IMAGES": 5}.items():
+            patch.setattr(image_training, name, value)
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def whole(quick_stages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All stages of TINY, which nothing interrupted."""
+    from image_folders import TINY
+
+    from lifter.image_config import STAGES
+    from lifter.images.training import train_stage
+
+    out = tmp_path_factory.mktemp("whole")
+    for stage in STAGES:
+        train_stage(TINY.with_values(stage=stage), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of plain images."""
+    from image_folders import plain
+
+    return plain(tmp_path_factory.mktemp("pictures"))

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 pytest.importorskip("PIL")
 
-from image_folders import QUADRUPED, TINY, annotated, plain, source  # noqa: E402
+from image_folders import QUADRUPED, TINY, annotated, source  # noqa: E402
 from PIL import Image  # noqa: E402
 
 import posesynth  # noqa: E402
@@ -22,11 +22,6 @@ from lifter.images import sources as image_sources  # noqa: E402
 from lifter.images.sources import StoredImages  # noqa: E402
 from lifter.images.training import describe_images  # noqa: E402
 from posesynth.errors import InputError  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return plain(tmp_path_factory.mktemp("pictures"))
 
 
 def test_rendered_images_do_not_depend_on_where_one_begins():

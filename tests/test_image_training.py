@@ -1,13 +1,11 @@
 """Training on images: what is frozen stays so, a stage goes on with the same bytes and ends when its aim is reached."""
 
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,66 +18,20 @@ pytest.importorskip("lightning_fabric")
 pytest.importorskip("safetensors")
 pytest.importorskip("PIL")
 
-from image_folders import QUADRUPED, TINY, annotated, plain, source  # noqa: E402
+from image_folders import QUADRUPED, TINY, annotated, source  # noqa: E402
+from image_runs import begun, run, stop_after  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from lifter import cli, training  # noqa: E402
+from lifter import training  # noqa: E402
 from lifter.checkpoint import load_tensors  # noqa: E402
-from lifter.cli import main  # noqa: E402
-from lifter.image_config import PRESETS, STAGES, ImageConfig, load_image_config  # noqa: E402
-from lifter.images import sources as image_sources  # noqa: E402
+from lifter.image_config import STAGES, ImageConfig  # noqa: E402
 from lifter.images import training as image_training  # noqa: E402
 from lifter.images.heatmaps import gaussians  # noqa: E402
-from lifter.images.model import SHAPE, ImageNetworks, digest_of, load_images, trained_parameters  # noqa: E402
+from lifter.images.model import ImageNetworks, digest_of, load_images, trained_parameters  # noqa: E402
 from lifter.images.step import ImageStep  # noqa: E402
 from lifter.images.training import train_stage  # noqa: E402
-from posesynth.errors import InputError  # noqa: E402
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _quick() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"LOG_EVERY": 2, "VALIDATE_EVERY": 2, "VALIDATION_IMAGES": 5}.items():
-            patch.setattr(image_training, name, value)
-        yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All stages of TINY, which nothing interrupted."""
-    out = tmp_path_factory.mktemp("whole")
-    for stage in STAGES:
-        train_stage(TINY.with_values(stage=stage), out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return plain(tmp_path_factory.mktemp("pictures"))
-
-
-def begun(whole: Path, out: Path, stage: str) -> Path:
-    """A folder with the stages before `stage`."""
-    for name in STAGES[: STAGES.index(stage)]:
-        shutil.copytree(whole / name, out / name)
-    return out
-
-
-def refused(*args: Any, **more: Any) -> str:
-    with pytest.raises(InputError) as caught:
-        train_stage(*args, **more)
-    (line,) = caught.value.lines
-    assert len(line) <= 300
-    return line
-
-
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as left:
-        main([str(argument) for argument in arguments])
-    return int(left.value.code or 0)
+pytestmark = pytest.mark.usefixtures("quick_stages")
 
 
 # --- what a stage trains
@@ -203,11 +155,6 @@ def test_on_a_gpu_the_graph_of_a_step_trains_as_the_step_itself(stage, whole):
 
 
 # --- stopped and gone on with
-
-
-def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    count = iter(range(1, 10**9))
-    monkeypatch.setattr(training, "_together", lambda *_: (15 if next(count) == steps else 0, False))
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -338,86 +285,6 @@ def test_two_ranks_whose_figures_differ_end_at_the_same_step_the_first_one_s(fir
     assert steps_of_two_ranks(config, tmp_path, first) == [steps, steps]
 
 
-# --- what cannot be
-
-
-def test_a_stage_without_the_one_before_is_refused_and_claims_nothing(tmp_path):
-    assert "expected stage autoencoder to be done before skip2" in refused(TINY.with_values(stage="skip2"), tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"width": 3}, "width: is 2 there and 3 here"),
-        ({"code": 5}, "code: is 4 there and 5 here"),
-        ({"skeleton": "human"}, "expected the joints of 'human'"),
-    ],
-)
-def test_a_stage_before_of_another_shape_is_refused(values, words, whole, tmp_path):
-    begun(whole, tmp_path, "skip2")
-    assert words in refused(TINY.with_values(stage="skip2", **values), tmp_path)
-    assert not (tmp_path / "skip2" / "config.yaml").exists()
-
-
-def test_heatmaps_of_another_sigma_than_those_that_were_trained_are_refused(whole, tmp_path):
-    begun(whole, tmp_path, "nms")
-    assert "sigma: is 2.5 there and 5.0 here" in refused(TINY.with_values(stage="nms", sigma=5.0), tmp_path)
-
-
-def test_another_stage_before_is_refused_when_a_run_goes_on(whole, tmp_path):
-    begun(whole, tmp_path, "skip1")
-    config = TINY.with_values(stage="skip2")
-    train_stage(config, tmp_path)
-    shutil.rmtree(tmp_path / "autoencoder")
-    train_stage(TINY.with_values(seed=5), tmp_path)
-    assert "another stage before" in refused(config, tmp_path)
-
-
-def test_another_setting_in_the_same_folder_is_refused_by_its_field(whole):
-    assert "config.yaml: labels: is 0" in refused(TINY.with_values(labels=7), whole)
-
-
-def test_a_folder_without_joints_is_refused_where_joints_are_needed(pictures, whole, tmp_path):
-    begun(whole, tmp_path, "landmarks")
-    line = refused(TINY.with_values(stage="landmarks", images=str(pictures)), tmp_path)
-    assert "images without labels" in line
-
-
-def test_a_run_of_the_lifter_is_no_model_of_images(tmp_path):
-    models = Path(training.__file__).parent / "models"
-    with pytest.raises(InputError, match="no model of images"):
-        load_images(models / "dog.safetensors")
-    with pytest.raises(InputError, match=r"holds no model\.safetensors"):
-        load_images(tmp_path)
-
-
-@pytest.mark.parametrize(("name", "words"), [("IMAGE_VERSION", "image version"), ("STREAM_VERSION", "stream version")])
-def test_a_run_does_not_go_on_with_images_of_another_version(name, words, tmp_path, monkeypatch):
-    stop_after(3, monkeypatch)
-    with pytest.raises(training.Stopped):
-        train_stage(TINY, tmp_path)
-    monkeypatch.undo()
-    monkeypatch.setattr(image_sources, name, 2)
-    assert f"were trained on another {words}" in refused(TINY, tmp_path)
-
-
-@pytest.mark.parametrize("change", ["an image more", "an image less"])
-def test_a_run_does_not_go_on_where_the_images_of_its_set_on_disk_are_others(change, tmp_path, monkeypatch):
-    path = annotated(tmp_path / "set", np.random.default_rng(0))
-    (tmp_path / "set/11.png").rename(tmp_path / "kept.png")  # labelled, not on disk
-    config = TINY.with_values(images=str(path))
-    stop_after(3, monkeypatch)
-    with pytest.raises(training.Stopped):
-        train_stage(config, tmp_path / "run")
-    monkeypatch.undo()
-    if change == "an image more":
-        shutil.copy(tmp_path / "kept.png", tmp_path / "set/11.png")
-    else:
-        (tmp_path / "set/3.png").unlink()
-    assert "were trained on other images" in refused(config, tmp_path / "run")
-
-
 # --- measuring
 
 
@@ -458,54 +325,6 @@ def test_validation_runs_the_network_once_on_each_image(stage, whole, monkeypatc
     monkeypatch.setattr(step.net, "logits", lambda images: (seen.append(len(images)), logits(images))[1])
     step.validate(0)
     assert seen == [2, 2]
-
-
-# --- the configuration
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_preset_is_read_as_it_was_written(preset, stage, tmp_path):
-    config = PRESETS[preset][stage]
-    assert config.stage == stage
-    path = tmp_path / "run.yaml"
-    path.write_text(config.yaml())
-    assert load_image_config(path, TINY) == config
-    assert len({tuple(getattr(config, name) for name in SHAPE) for config in PRESETS[preset].values()}) == 1
-
-
-def test_the_paper_preset_has_the_values_of_the_paper():
-    paper = PRESETS["paper"]
-    for config in paper.values():
-        assert (config.size, config.sigma, config.learning_rate, config.schedule) == (256, 10, 1e-4, "constant")
-    assert [paper[stage].target for stage in STAGES] == [0.005, 0.005, 0.005, 1e-4, 1e-3]
-    assert paper["skip1"].extra * paper["skip1"].batch == 5 * 90_000
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("size: 100\n", "size: is 100; expected a multiple of 64"),
-        ("stage: skip3\n", "did you mean 'skip2'?"),
-        ("flip: yes\n", ":1:7: flip: 'yes' is not a truth value"),
-        ("rotation: 200\n", ":1:11: rotation: 200 is out of bounds"),
-        ("labls: 5\n", "did you mean 'labels'?"),
-        ("sigma: 0\n", ":1:8: sigma"),
-    ],
-)
-def test_what_cannot_be_is_one_line(text, words, tmp_path):
-    path = tmp_path / "run.yaml"
-    path.write_text(text)
-    with pytest.raises(InputError) as caught:
-        load_image_config(path)
-    (line,) = caught.value.lines
-    assert words in line
-    assert len(line) <= 300
-
-
-def test_flags_are_no_numbers_in_python_either():
-    with pytest.raises(InputError, match="flip: is 1; expected True or False"):
-        ImageConfig(flip=1)
 
 
 # --- the command
@@ -551,25 +370,6 @@ def test_a_joint_that_one_of_both_stages_of_landmarks_never_saw_is_not_found(who
     assert [*facts["labelled"]] == [joint for joint in QUADRUPED.joints if joint != "tail"]
 
 
-def test_labels_that_do_not_fit_are_refused_before_the_first_stage(pictures, tmp_path, capsys):
-    for images, words in ((pictures, "stages landmarks and nms need an annotated set"), ("synthetic", "")):
-        code = run("train-images", "--images", images, "--preset", "debug", "--map", "m.yaml", "--out", tmp_path / "o")
-        line = capsys.readouterr().err
-        assert (code, line.count("\n")) == (2, 1)
-        assert (words or "--map: is for an annotated set") in line
-        assert not (tmp_path / "o").exists()
-
-
-def test_only_the_stages_that_need_labels_are_given_few_of_them(tmp_path, monkeypatch):
-    given = {}
-    monkeypatch.setattr(image_training, "train_stage", lambda config, *_, **__: given.update({config.stage: config}))
-    monkeypatch.setattr(cli, "_watched", lambda config, out, names, start: start(None))
-    run("train-images", "--preset", "debug", "--labels", 3, "--out", tmp_path / "o")
-    assert {stage: config.labels for stage, config in given.items()} == {
-        "autoencoder": 0, "skip2": 0, "skip1": 0, "landmarks": 3, "nms": 3,
-    }  # fmt: skip
-
-
 def test_the_same_folder_by_another_spelling_is_the_same(pictures, tmp_path, monkeypatch):
     config = TINY.with_values(images=str(pictures))
     train_stage(config, tmp_path)
@@ -578,91 +378,3 @@ def test_the_same_folder_by_another_spelling_is_the_same(pictures, tmp_path, mon
     monkeypatch.chdir(pictures)
     train_stage(config.with_values(images="."), tmp_path / "other")
     assert train_stage(config.with_values(images="."), tmp_path / "other").resumed == config.steps
-
-
-def test_synthetic_is_never_a_folder_beside_the_configuration(tmp_path):
-    (tmp_path / "synthetic").mkdir()
-    (tmp_path / "c.yaml").write_text("images: synthetic\n")
-    assert load_image_config(tmp_path / "c.yaml").images == "synthetic"
-
-
-def test_a_run_inside_its_folder_of_images_is_refused(pictures, tmp_path):
-    """Its pictures would be trained on."""
-    folder = tmp_path / "pictures"
-    shutil.copytree(pictures, folder)
-    assert "lies in" in refused(TINY.with_values(images=str(folder)), folder / "run")
-    assert not (folder / "run").exists()
-    labels = annotated(tmp_path / "set", np.random.default_rng(0))  # whose images are those of its labels
-    train_stage(TINY.with_values(images=str(labels)), tmp_path / "set" / "run")
-
-
-def test_landmarks_begin_anew_where_the_stage_before_them_did(tmp_path):
-    for stage in STAGES[:4]:
-        train_stage(TINY.with_values(stage=stage, transfer="tuned"), tmp_path)
-    shutil.rmtree(tmp_path / "skip1")
-    train_stage(TINY.with_values(stage="skip1", transfer="tuned", learning_rate=0.1), tmp_path)
-    assert "another stage before" in refused(TINY.with_values(stage="landmarks", transfer="tuned"), tmp_path)
-
-
-def test_labels_that_move_without_a_box_are_other_images(tmp_path):
-    """They make the crops, whichever of them the skeleton knows."""
-    labels = annotated(tmp_path / "set", np.random.default_rng(0))
-    config = TINY.with_values(images=str(labels))
-    train_stage(config, tmp_path / "run")
-    document = json.loads(labels.read_text())
-    document["annotations"][0]["keypoints"][0] += 20.0
-    labels.write_text(json.dumps(document))
-    assert "other images" in refused(config, tmp_path / "run")
-
-
-def test_joints_that_the_stage_before_never_learned_are_refused(whole, tmp_path):
-    begun(whole, tmp_path, "landmarks")
-    labels = annotated(tmp_path / "set", np.random.default_rng(0))
-    for stage, absent in (("landmarks", QUADRUPED.joints[8:]), ("nms", QUADRUPED.joints[:8])):
-        (tmp_path / f"{stage}.yaml").write_text(f"absent: [{', '.join(absent)}]\n")
-    values = {"images": str(labels)}
-    train_stage(TINY.with_values(stage="landmarks", keypoint_map=str(tmp_path / "landmarks.yaml"), **values), tmp_path)
-    line = refused(TINY.with_values(stage="nms", keypoint_map=str(tmp_path / "nms.yaml"), **values), tmp_path)
-    assert "has learned none of the joints" in line
-
-
-def test_stages_that_know_a_joint_by_other_labels_of_the_same_images_do_not_follow(whole, tmp_path):
-    begun(whole, tmp_path, "landmarks")
-    labels = annotated(tmp_path / "set", np.random.default_rng(0))
-    (tmp_path / "map.yaml").write_text("joints: {head: left_elbow}\nabsent: [left_elbow]\n")
-    values = {"images": str(labels)}
-    train_stage(TINY.with_values(stage="landmarks", keypoint_map=str(tmp_path / "map.yaml"), **values), tmp_path)
-    line = refused(TINY.with_values(stage="nms", **values), tmp_path)
-    assert "has learned joint 'head' from left_elbow, which is head here; expected one map" in line
-
-
-def test_a_validation_that_is_no_number_is_one_line(tmp_path, capsys):
-    code = run(
-        "train-images", "--preset", "debug", "--stage", "autoencoder", "--learning-rate", 10, "--out", tmp_path / "o"
-    )
-    assert code == 2
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
-    assert "not a finite number" in line or "not finite" in line
-
-
-def test_a_setting_in_a_file_may_need_what_an_option_says(tmp_path, monkeypatch):
-    labels = annotated(tmp_path / "set", np.random.default_rng(0))
-    (tmp_path / "map.yaml").write_text("absent: [tail]\n")
-    (tmp_path / "c.yaml").write_text("keypoint_map: map.yaml\nlabels: 3\n")
-    given = {}
-    monkeypatch.setattr(image_training, "train_stage", lambda config, *_, **__: given.update({config.stage: config}))
-    monkeypatch.setattr(cli, "_watched", lambda config, out, names, start: start(None))
-    run(
-        "train-images",
-        "--preset",
-        "debug",
-        "--config",
-        tmp_path / "c.yaml",
-        "--images",
-        labels,
-        "--out",
-        tmp_path / "o",
-    )
-    assert [(config.labels, bool(config.keypoint_map)) for config in given.values()] == [(0, False)] * 3 + [
-        (3, True)
-    ] * 2

@@ -34,18 +34,17 @@ class Body(NamedTuple):
 def body_of(track: PoseTrack) -> Body:
     """Bones coloured by side, or where no joint has one by the branch from the root."""
     bones = [(parent, joint) for joint, parent in enumerate(track.parents) if parent >= 0]
-    sides = body_sides(track.joints)
+    root, sides = track.parents.index(-1), body_sides(track.joints)
     colours = [{"l": LEFT, "r": RIGHT}.get(sides[name], MIDDLE) for name in track.joints]
     sided = LEFT in colours and RIGHT in colours
     if not sided:
-        root = track.parents.index(-1)
         branches = [joint for parent, joint in bones if parent == root]
         for joint in range(len(colours)):
             at = joint
             while at != root and at not in branches:
                 at = track.parents[at]
             colours[joint] = MIDDLE if at == root else BRANCHES[branches.index(at) % len(BRANCHES)]
-    return Body(bones, colours, sided, min(1.0, (18 / max(len(bones), 1)) ** 0.5), track.parents.index(-1))
+    return Body(bones, colours, sided, min(1.0, (18 / max(len(bones), 1)) ** 0.5), root)
 
 
 class Drawing:
@@ -72,7 +71,7 @@ class Drawing:
         return lines
 
     def _ring(self) -> Any:
-        """Where the root is, which tells the front of most animals from their back; to be given its place."""
+        """What marks the root, which tells the front of most animals from their back; to be given its place."""
         look = {"mfc": PAPER, "mec": INK, "mew": 1.2 * self.thickness, "ms": 5 * self.thickness, "zorder": 3.5}
         (ring,) = self.axis.plot([], [], "o", **look)
         return ring
@@ -97,7 +96,7 @@ class Screen(Drawing):
         look = {"color": INK, "fontsize": 8, "ha": "center", "zorder": 4, "clip_on": True, "parse_math": False}
         self.tags = [axis.text(0, 0, tag, **look) for tag in tags]
         self.grid: Any = None
-        self.roots = self._ring()
+        self.rings = self._ring()
 
     def frame(self) -> None:
         """Add an edge around the picture and a grid that stands still in the image, to tell motion by."""
@@ -126,7 +125,7 @@ class Screen(Drawing):
             if len(seen):
                 tag.set_position((seen[:, 0].mean(), seen[:, 1].max() + 0.06))
         self.put(lines)
-        self.roots.set_data(*placed[:, self.body.root].T)
+        self.rings.set_data(*placed[:, self.body.root].T)
         if self.grid is not None:
             far = float(np.abs([*self.axis.get_xlim(), *self.axis.get_ylim()]).max())
             ticks = np.arange(-far * half // self.pitch, far * half // self.pitch + 2) * self.pitch
@@ -160,7 +159,7 @@ class Floor(Drawing):
         self.along = axis.add_collection(LineCollection([], linewidths=1.8 * self.thickness, zorder=2.5))
         (self.camera,) = axis.plot([], [], "o", color=FAINT, ms=5 * self.thickness, zorder=2)
         text = "camera" if named else ""
-        self.root = self._ring()
+        self.ring = self._ring()
         self.name = axis.text(0, 0, text, color=FAINT, fontsize=7, ha="center", va="top", zorder=2)
 
     def draw(self, step: int, yaw: float) -> None:
@@ -169,7 +168,7 @@ class Floor(Drawing):
         pose = self.stood.poses[step]
         points, depth = self._seen(pose, turned)
         self.put(self.bones(points, 0.5 - np.clip(depth / self.stood.radius, -1, 1) / 2))
-        self.root.set_data(*points[[self.body.root]].T)
+        self.ring.set_data(*points[[self.body.root]].T)
         if self.stood.errors is not None:
             self._doubt(pose, self.stood.errors[step], self.stood.seen[step], turned)
         shade, _ = self._seen(pose * [1, 1, 0], turned)

@@ -235,10 +235,5 @@ def frame_name(track: PoseTrack, step: int) -> str:
 
 def _heading(figure: Any, track: PoseTrack, chosen: list[int], body: Body) -> None:
     alone = track.individuals[chosen[0]] if len(chosen) == 1 else ""
-    heading(
-        figure,
-        Path(track.source).name or track.skeleton,
-        alone,
-        f"lifted by {track.model}; ring: {track.joints[body.root]}",
-        body.sided,
-    )
+    how = f"lifted by {track.model}; ring: {track.joints[body.root]}"
+    heading(figure, Path(track.source).name or track.skeleton, alone, how, body.sided)
